@@ -1,0 +1,256 @@
+"""What a component must do, and the records that name one.  No base class: an object with the right methods is enough.
+
+Shapes: N batch, C channels, H and W height and width.  Nothing here imports torch, so that listing parts stays quick.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from ganreg.engine.run import Run
+
+GANREG_API = 1
+"""The version of the plugin interface.  A plugin's module may say `GANREG_API = 1`; one that says nothing means 1."""
+
+Kind = Literal[
+    "generator", "discriminator", "loss", "regularizer", "augmentation", "optimizer", "dataset", "metric", "tracker"
+]
+PLURALS: dict[Kind, str] = {
+    "generator": "generators",
+    "discriminator": "discriminators",
+    "loss": "losses",
+    "regularizer": "regularizers",
+    "augmentation": "augmentations",
+    "optimizer": "optimizers",
+    "dataset": "datasets",
+    "metric": "metrics",
+    "tracker": "trackers",
+}
+KINDS: tuple[Kind, ...] = tuple(PLURALS)
+
+GIVEN: dict[Kind, tuple[str, ...]] = {"generator": ("spec",), "discriminator": ("spec",), "augmentation": ("spec",),
+                                      "optimizer": ("params",), "tracker": ("run_dir",)}
+"""What the caller of a factory passes by position; every other parameter is a setting."""
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part that a plugin offers: data, so that listing imports nothing.
+
+    `factory` is "package.module:attribute"; its keyword parameters, typed and defaulted, are the part's settings.
+    """
+
+    kind: Kind
+    name: str
+    factory: str
+    summary: str
+    paper: str = ""
+    requires: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Named settings of a whole run: a YAML file, in the form of a run's config.yaml."""
+
+    name: str
+    path: Path
+    summary: str
+    paper: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSpec:
+    """What networks must make and judge.
+
+    `shape` is one sample's, without the batch: [C, H, W] for images, [2] for points.  Images have `value_range` (-1, 1);
+    None means unbounded: no output function, no range check.
+    """
+
+    shape: tuple[int, ...]
+    num_classes: int = 0
+    value_range: tuple[float, float] | None = None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether one sample is [C, H, W]."""
+        return len(self.shape) == 3
+
+    @property
+    def size(self) -> int:
+        """Numbers in one sample."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A value that moves from `start` to `stop` while `over_images` real images are seen, then stays."""
+
+    start: float
+    stop: float
+    shape: Literal["linear", "cosine"] = "cosine"
+    over_images: int
+
+    def at(self, images: int) -> float:
+        """The value after this many images."""
+        done = min(images / self.over_images, 1.0)
+        if self.shape == "cosine":
+            done = (1.0 - math.cos(math.pi * done)) / 2.0
+        return self.start + (self.stop - self.start) * done
+
+
+# --- what a loss and a penalty hand over ------------------------------------------------------------------------------
+
+STATISTICS = (
+    "d_real",  # mean sigma(real logits): D(x)
+    "d_fake",  # mean sigma(fake logits): D(G(z))
+    "real_accuracy",  # fraction of reals judged real
+    "fake_accuracy",  # fraction of fakes judged fake
+    "real_sign",  # mean sign of the real logits, which adaptive augmentation steers by
+    "real_logit",  # mean real logit
+    "fake_logit",  # mean fake logit
+    "finite",  # 1 if every logit and the value are finite, else 0
+)
+"""The slots of the float32 vector that comes with every loss value; a slot without data is nan."""
+
+
+class LossResult(NamedTuple):
+    """A loss and its derivative at the logits, all on the logits' device.
+
+    `grads` has the shape of the logits, (grad_real, grad_fake) for D and (grad_fake,) or (grad_fake, grad_real) for G,
+    and carries `scale`; `value` and `statistics` (see `STATISTICS`) do not.
+    """
+
+    value: Tensor
+    grads: tuple[Tensor, ...]
+    statistics: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class DiscriminatorOutput:
+    """A discriminator's answer when logits alone do not say enough."""
+
+    logits: Tensor
+    class_logits: Tensor | None = None
+    features: Tensor | None = None
+    embedding: Tensor | None = None
+    extras: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class PenaltyContext:
+    """What a penalty sees: the networks, the batch of the phase, the random stream of the run."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    augment: Callable[[Tensor], Tensor]
+    real: Tensor
+    fake: Tensor
+    latents: Tensor
+    labels: Tensor | None
+    fake_labels: Tensor | None
+    real_output: DiscriminatorOutput | None
+    fake_output: DiscriminatorOutput | None
+    step: int
+    images: int
+    rng: torch.Generator
+
+
+# --- components -------------------------------------------------------------------------------------------------------
+
+
+class Generator(Protocol):
+    """`build(spec, **settings) -> nn.Module`: latents [N, latent_dim] -> samples [N, *spec.shape] in spec.value_range."""
+
+    latent_dim: int
+
+    def __call__(self, z: Tensor, labels: Tensor | None = None) -> Tensor: ...
+
+
+class Discriminator(Protocol):
+    """`build(spec, **settings) -> nn.Module`: samples [N, *spec.shape] -> logits [N, ...], never a probability."""
+
+    def __call__(self, x: Tensor, labels: Tensor | None = None) -> Tensor | DiscriminatorOutput: ...
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """`build(**settings)`: logits of any shape -> scalar, for each side of the game.
+
+    Optional: `needs_real_in_generator_step` (default False), `equilibrium` = (L_D, L_G) or None, and the fused form
+    `discriminator_value_and_grad(real_logits, fake_logits, scale)`, `generator_value_and_grad(fake_logits, real_logits,
+    scale)` -> `LossResult`; without it autograd supplies the same numbers.
+    """
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor: ...
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor: ...
+
+
+@runtime_checkable
+class Regularizer(Protocol):
+    """`build(**settings)`: a penalty on one network, every `interval`-th step, weighted by `interval`.
+
+    Optional: `shares_forward = True` reads the main phase's outputs and joins its backward.
+    """
+
+    network: Literal["generator", "discriminator"]
+    interval: int
+
+    def penalty(self, context: PenaltyContext) -> Tensor: ...
+
+
+class Augmentation(Protocol):
+    """`build(spec, **settings)`: differentiable images [N, C, H, W] -> images, on real and fake alike.
+
+    Optional: `update(statistics)` after each discriminator update, where it adapts.
+    """
+
+    def __call__(self, images: Tensor) -> Tensor: ...
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """`build(**settings)`: map-style, (sample [*spec.shape], label) at each index.
+
+    Optional: `tensors` = (samples, labels) when all of it lies in memory; the engine then indexes it on the device.
+    """
+
+    spec: DataSpec
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Any: ...
+
+    def fingerprint(self) -> str: ...
+
+
+class Observer:
+    """Someone who watches a run from the main process; random numbers drawn here do not touch training.
+
+    Inherit and override what you need.  `stepped` is called every `log_every` steps with that step's values and may
+    return "stop" to end the run after this step.
+    """
+
+    def started(self, run: Run) -> None:
+        """Before the first step."""
+
+    def stepped(self, step: int, values: Mapping[str, float]) -> str | None:
+        """After a logged step: loss_d, loss_g, d_real, d_fake, …"""
+        return None
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint was written."""
+
+    def finished(self, status: str) -> None:
+        """The run ended: "done", "stopped", "interrupted" or "failed"."""

@@ -1,0 +1,198 @@
+"""Every error raised on purpose: what is wrong, where, what to do; a code that keeps its meaning, an exit status.
+
+    error[GR101]: no loss is named 'hinje'. Did you mean 'hinge'? Known: bce, hinge, …
+      at: --loss
+      fix: ganreg list loss
+
+`ValueError` and `TypeError` stay what they are for one wrong argument of a Python function; a `GanregError` is for names,
+settings, plugins, files and runs.  The hundreds of a code group errors by exit status: 1xx usage (2), 2xx plugin (3),
+3xx data (4), 4xx numeric (5), 5xx storage (6), 6xx busy (7), 9xx ours (70).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class GanregError(Exception):
+    """Base of all: `what` is wrong, `at` which place, how to `fix` it."""
+
+    code = "GR902"
+    exit_code = 70
+
+    def __init__(self, what: str, *, at: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.at = at
+        self.fix = fix
+
+    def __str__(self) -> str:
+        lines = [f"error[{self.code}]: {self.what}"]
+        if self.at:
+            lines.append(f"  at: {self.at}")
+        if self.fix:
+            lines.append(f"  fix: {self.fix}")
+        return "\n".join(lines)
+
+
+# --- usage and configuration: exit status 2 ---------------------------------------------------------------------------
+
+
+class UsageError(GanregError):
+    """The words of a command, or arguments that contradict each other."""
+
+    code = "GR100"
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """No component, recipe or plugin has this name."""
+
+    code = "GR101"
+
+
+class WrongKindError(UsageError):
+    """The name exists, but as another kind of component."""
+
+    code = "GR102"
+
+
+class SettingsError(UsageError):
+    """Settings that a component or a run refuses: unknown keys, wrong types, values out of range; all told at once."""
+
+    code = "GR103"
+
+
+class ConfigSyntaxError(UsageError):
+    """A configuration file that is not the YAML we read."""
+
+    code = "GR104"
+
+
+class ConfigFileError(UsageError):
+    """A configuration file that cannot be opened."""
+
+    code = "GR105"
+
+
+class MismatchError(UsageError):
+    """Generator, discriminator and data do not fit each other."""
+
+    code = "GR106"
+
+
+class DeviceError(UsageError):
+    """A device that this machine does not have."""
+
+    code = "GR107"
+
+
+class RunExistsError(UsageError):
+    """The run directory holds something already."""
+
+    code = "GR108"
+
+
+# --- plugins: exit status 3 -------------------------------------------------------------------------------------------
+
+
+class PluginError(GanregError):
+    """A plugin that failed to load, and something of it was asked for."""
+
+    code = "GR201"
+    exit_code = 3
+
+
+class NameConflictError(PluginError):
+    """Two distributions offer one name."""
+
+    code = "GR202"
+
+
+class ContractError(PluginError):
+    """A component that does not do what its kind must do."""
+
+    code = "GR203"
+
+
+# --- data: exit status 4 ----------------------------------------------------------------------------------------------
+
+
+class DataError(GanregError):
+    """A data path that is not there or holds nothing to train on."""
+
+    code = "GR301"
+    exit_code = 4
+
+
+class TooFewSamplesError(DataError):
+    """Fewer samples than one batch."""
+
+    code = "GR302"
+
+
+class BadImageError(DataError):
+    """A picture that cannot be read."""
+
+    code = "GR303"
+
+
+class ImageTooLargeError(DataError):
+    """A picture whose header promises more pixels than we decode."""
+
+    code = "GR304"
+
+
+class BadSampleError(DataError):
+    """A sample that is not what the data set's spec promises."""
+
+    code = "GR305"
+
+
+# --- numerics: exit status 5 ------------------------------------------------------------------------------------------
+
+
+class NonFiniteError(GanregError):
+    """A loss or gradient became nan or infinite; the weights are those of the step before."""
+
+    code = "GR401"
+    exit_code = 5
+
+
+# --- storage: exit status 6 -------------------------------------------------------------------------------------------
+
+
+class StorageError(GanregError):
+    """A run directory that cannot be written."""
+
+    code = "GR501"
+    exit_code = 6
+
+
+class CheckpointError(StorageError):
+    """A run or checkpoint that is missing, damaged or of another format."""
+
+    code = "GR502"
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+class RunBusyError(GanregError):
+    """Another process trains in this run directory."""
+
+    code = "GR601"
+    exit_code = 7
+
+
+class KernelError(GanregError):
+    """The native kernel was required and is not available."""
+
+    code = "GR901"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """" Did you mean 'hinge'?", or nothing when no known word is near."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""

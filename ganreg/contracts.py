@@ -6,7 +6,8 @@ Shapes: N batch, C channels, H and W height and width.  Nothing here imports tor
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 GANREG_API = 1
 """The version of the plugin interface.  A plugin's module may say `GANREG_API = 1`; one that says nothing means 1."""
 
-Kind = Literal[
-    "generator", "discriminator", "loss", "regularizer", "augmentation", "optimizer", "dataset", "metric", "tracker"
-]
+Kind = Literal["generator", "discriminator", "loss", "regularizer", "augmentation", "optimizer", "dataset", "metric", "tracker"]
 PLURALS: dict[Kind, str] = {
     "generator": "generators",
     "discriminator": "discriminators",
@@ -36,8 +35,13 @@ PLURALS: dict[Kind, str] = {
 }
 KINDS: tuple[Kind, ...] = tuple(PLURALS)
 
-GIVEN: dict[Kind, tuple[str, ...]] = {"generator": ("spec",), "discriminator": ("spec",), "augmentation": ("spec",),
-                                      "optimizer": ("params",), "tracker": ("run_dir",)}
+GIVEN: dict[Kind, tuple[str, ...]] = {
+    "generator": ("spec",),
+    "discriminator": ("spec",),
+    "augmentation": ("spec",),
+    "optimizer": ("params",),
+    "tracker": ("run_dir",),
+}
 """What the caller of a factory passes by position; every other parameter is a setting."""
 
 
@@ -57,6 +61,14 @@ class Component:
     summary: str
     paper: str = ""
     requires: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind of component '{self.name}' must be one of {', '.join(KINDS)}, got '{self.kind}'")
+        if not re.fullmatch(r"[\w.]+:\w+", self.factory):
+            raise ValueError(f"factory of {self.kind} '{self.name}' must be 'module:attribute', got '{self.factory}'")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", self.name):
+            raise ValueError(f"name of a {self.kind} must be lower case letters, digits and '-', got {self.name!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +113,27 @@ class Schedule:
     shape: Literal["linear", "cosine"] = "cosine"
     over_images: int
 
+    def __post_init__(self) -> None:
+        if self.over_images < 1:
+            raise ValueError(f"over_images must be at least 1, got {self.over_images}")
+
     def at(self, images: int) -> float:
         """The value after this many images."""
         done = min(images / self.over_images, 1.0)
         if self.shape == "cosine":
             done = (1.0 - math.cos(math.pi * done)) / 2.0
         return self.start + (self.stop - self.start) * done
+
+
+@dataclass(slots=True)
+class GAN:
+    """The two players; `generator, discriminator = gan`.  Each is an nn.Module, or the name of a component to build."""
+
+    generator: Any
+    discriminator: Any
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.generator, self.discriminator))
 
 
 # --- what a loss and a penalty hand over ------------------------------------------------------------------------------

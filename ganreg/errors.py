@@ -11,7 +11,7 @@ settings, plugins, files and runs.  The hundreds of a code group errors by exit 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -33,7 +33,7 @@ class GanregError(Exception):
             lines.append(f"  at: {self.at}")
         if self.fix:
             lines.append(f"  fix: {self.fix}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 # --- usage and configuration: exit status 2 ---------------------------------------------------------------------------
@@ -58,10 +58,27 @@ class WrongKindError(UsageError):
     code = "GR102"
 
 
-class SettingsError(UsageError):
-    """Settings that a component or a run refuses: unknown keys, wrong types, values out of range; all told at once."""
+class SettingsError(UsageError, ValueError):
+    """Settings that a component or a run refuses: unknown keys, wrong types, values out of range; all told at once.
+
+    `faults` are (place, what is wrong) pairs; the place may be empty.
+    """
 
     code = "GR103"
+
+    def __init__(self, faults: str | Sequence[tuple[str, str]], *, at: str, fix: str) -> None:
+        faults = [("", faults)] if isinstance(faults, str) else faults
+        first = next((place for place, _ in faults if place), at)
+        lines = [text if place in ("", first) else f"{text} ({place})" for place, text in faults]
+        many = f"{len(lines)} settings are wrong" + "".join(f"\n  - {line}" for line in lines)
+        super().__init__(lines[0] if len(lines) == 1 else many, at=first, fix=fix)
+        self.faults = list(faults)
+
+    @classmethod
+    def together(cls, errors: Sequence[SettingsError]) -> SettingsError:
+        """The faults of several components as one error."""
+        faults = [(place or error.at, text) for error in errors for place, text in error.faults]
+        return cls(faults, at=errors[0].at, fix=errors[0].fix) if len(errors) > 1 else errors[0]
 
 
 class ConfigSyntaxError(UsageError):
@@ -192,7 +209,12 @@ class KernelError(GanregError):
     code = "GR901"
 
 
+def printable(text: str) -> str:
+    """Control characters shown, not sent to the terminal; line ends stay."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """" Did you mean 'hinge'?", or nothing when no known word is near."""
+    """ " Did you mean 'hinge'?", or nothing when no known word is near."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,121 @@
+"""The built-in parts, offered through the same hooks that a plugin implements.  No part is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ganreg.contracts import Component, Recipe
+from ganreg.hookspecs import hookimpl
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+
+@hookimpl
+def ganreg_components() -> Iterable[Component]:
+    """Every part in this package, one line each."""
+    parts = "ganreg.components"
+    yield Component(
+        "generator",
+        "dcgan",
+        f"{parts}.generators.dcgan:DCGANGenerator",
+        "Transposed convolutions and batch norm, 8 to 128 pixels.",
+        paper="1511.06434",
+    )
+    yield Component(
+        "generator",
+        "mlp",
+        f"{parts}.generators.mlp:MLPGenerator",
+        "Fully connected; for points and small pictures.",
+        paper="1406.2661",
+    )
+    yield Component(
+        "discriminator",
+        "dcgan",
+        f"{parts}.discriminators.dcgan:DCGANDiscriminator",
+        "Strided convolutions and batch norm, 8 to 128 pixels.",
+        paper="1511.06434",
+    )
+    yield Component(
+        "discriminator",
+        "mlp",
+        f"{parts}.discriminators.mlp:MLPDiscriminator",
+        "Fully connected; for points and small pictures.",
+        paper="1406.2661",
+    )
+    yield Component(
+        "loss",
+        "bce",
+        f"{parts}.losses.bce:BCE",
+        "Binary cross-entropy, non-saturating; fused. The default.",
+        paper="1406.2661",
+    )
+    yield Component(
+        "loss",
+        "minimax",
+        f"{parts}.losses.minimax:Minimax",
+        "The original game; its generator's gradient vanishes when D is sure.",
+        paper="1406.2661",
+    )
+    yield Component(
+        "loss",
+        "hinge",
+        f"{parts}.losses.hinge:Hinge",
+        "Margin loss; the default of SNGAN and BigGAN.",
+        paper="1705.02894",
+    )
+    yield Component(
+        "loss",
+        "least-squares",
+        f"{parts}.losses.least_squares:LeastSquares",
+        "Squared distance to the labels (LSGAN).",
+        paper="1611.04076",
+    )
+    yield Component(
+        "loss",
+        "wasserstein",
+        f"{parts}.losses.wasserstein:Wasserstein",
+        "Difference of means; needs a Lipschitz discriminator.",
+        paper="1701.07875",
+    )
+    yield Component(
+        "optimizer",
+        "adam",
+        f"{parts}.optimizers.adam:adam",
+        "Adam with DCGAN's values; fused where torch can.",
+        paper="1412.6980",
+    )
+    yield Component(
+        "optimizer",
+        "adamw",
+        f"{parts}.optimizers.adamw:adamw",
+        "Adam with decoupled weight decay, 0 unless asked.",
+        paper="1711.05101",
+    )
+    yield Component("optimizer", "rmsprop", f"{parts}.optimizers.rmsprop:rmsprop", "RMSprop with WGAN's learning rate.")
+    yield Component(
+        "optimizer",
+        "sgd",
+        f"{parts}.optimizers.sgd:sgd",
+        "Plain gradient descent; the reference for tests of exactness.",
+    )
+    yield Component("dataset", "digits", f"{parts}.datasets.digits:Digits", "1,797 handwritten digits of UCI, in the package.")
+    yield Component(
+        "dataset",
+        "gaussians",
+        f"{parts}.datasets.gaussians:Gaussians",
+        "Points on a ring of 8 or a grid of 25 Gaussians.",
+        paper="1705.07761",
+    )
+    yield Component(
+        "dataset",
+        "image-folder",
+        f"{parts}.datasets.image_folder:ImageFolder",
+        "Any folder of pictures; --data PATH for short.",
+    )
+
+
+@hookimpl
+def ganreg_recipes() -> Iterable[Recipe]:
+    """Every recipe in this package."""
+    yield Recipe("dcgan", RECIPES / "dcgan.yaml", "Handwritten digits in about a minute on a laptop.", paper="1511.06434")

@@ -1,0 +1,226 @@
+"""Finds plugins and keeps them apart: each is imported alone, and one that fails harms no other.
+
+Entry points of the group `ganreg`, in the order of their names, through pluggy.  pluggy's own entry-point loader stops at the
+first broken plugin, and which others were loaded by then is a matter of disk order; this one records the failure, tells it in
+one line, and goes on.  A failure matters only when something of that plugin is asked for.
+
+Switches: GANREG_PLUGINS=off (built-in parts only) or =a,b (only these), GANREG_RAISE_PLUGIN_ERRORS=1 (for authors: a
+failure is raised where it happens), `--plugin FILE.py`, `--no-plugin NAME`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, Literal, TypeVar
+
+import pluggy
+
+from ganreg import hookspecs
+from ganreg.contracts import GANREG_API
+from ganreg.errors import PluginError, UsageError, did_you_mean, printable
+
+GROUP = "ganreg"
+BUILTIN = EntryPoint("builtin", "ganreg.components.builtin", GROUP)
+
+T = TypeVar("T")
+
+
+class PluginWarning(UserWarning):
+    """A plugin that could not be used; training goes on without it."""
+
+
+@dataclass(slots=True)
+class Plugin:
+    """One plugin: who brought it, and how loading went."""
+
+    name: str
+    distribution: str
+    version: str
+    source: str
+    status: Literal["ok", "blocked", "broken", "incompatible"] = "ok"
+    reason: str = ""
+    error: BaseException | None = None
+    hooks: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """ "ganreg-foo 1.2"."""
+        return f"{self.distribution} {self.version}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer(Generic[T]):
+    """Something a plugin offers: a component, a recipe, a command."""
+
+    record: T
+    plugin: Plugin
+
+
+@dataclass
+class Plugins:
+    """The loaded plugins, and what their hooks answer."""
+
+    manager: pluggy.PluginManager
+    plugins: list[Plugin] = field(default_factory=list)
+
+    def answers(self, hook: str, expected: type[T], **arguments: Any) -> list[Offer[T]]:
+        """Call a hook of each plugin by itself and drain it: one that raises hides no other."""
+        answers: list[Offer[T]] = []
+        for plugin in self.plugins:
+            if plugin.status != "ok" or hook not in plugin.hooks:
+                continue
+            module = self.manager.get_plugin(plugin.name)
+            others = [other for other in self.manager.get_plugins() if other is not module]
+            call = self.manager.subset_hook_caller(hook, others)
+            own: list[Offer[T]] = []
+            try:
+                for record in (item for answer in call(**arguments) for item in answer or ()):
+                    if not isinstance(record, expected):
+                        raise TypeError(f"{hook} must yield {expected.__name__}, got {type(record).__name__}")
+                    own.append(Offer(record, plugin))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._fail(plugin, "broken", error)
+                continue
+            answers += own
+        return answers
+
+    @property
+    def broken(self) -> list[Plugin]:
+        """Plugins that could not be used, other than those the user left out."""
+        return [plugin for plugin in self.plugins if plugin.status in ("broken", "incompatible")]
+
+    def _fail(self, plugin: Plugin, status: Literal["broken", "incompatible"], error: BaseException) -> None:
+        plugin.status = status
+        plugin.error = error
+        plugin.reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        same_name = [other for other in self.plugins if other.name == plugin.name]
+        if same_name[0] is plugin and self.manager.has_plugin(plugin.name):
+            self.manager.unregister(name=plugin.name)
+        if os.environ.get("GANREG_RAISE_PLUGIN_ERRORS") == "1":
+            raise failure(plugin) from error
+        told = f"plugin {plugin.origin} ({plugin.name}) is left out: {plugin.reason}"
+        warnings.warn(printable(told), PluginWarning, stacklevel=2)
+
+
+def load(*, files: Sequence[Path] = (), blocked: Iterable[str] = ()) -> Plugins:
+    """The built-in parts, every installed plugin that may be loaded, and single files.
+
+    Raises UsageError for a file that is not there, PluginError for a file that fails, since it was asked for.
+    """
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    loaded = Plugins(manager)
+    left_out = set(blocked)
+    for entry in _entry_points():
+        distribution, version = _distribution(entry)
+        plugin = Plugin(entry.name, distribution, version, entry.value)
+        loaded.plugins.append(plugin)
+        if entry.name in left_out or distribution in left_out or not _allowed(entry, distribution):
+            plugin.status, plugin.reason = "blocked", "left out by --no-plugin or GANREG_PLUGINS"
+        else:
+            _register(loaded, plugin, entry.load)
+    for file in files:
+        plugin = Plugin(file.stem, str(file), "", str(file))
+        loaded.plugins.append(plugin)
+        _register(loaded, plugin, _importer(file))
+        if plugin.status != "ok":
+            raise failure(plugin) from plugin.error
+    return loaded
+
+
+def failure(plugin: Plugin) -> PluginError:
+    """The error for something that was asked of a plugin that failed."""
+    return PluginError(
+        f"plugin {plugin.origin} failed to load: {plugin.reason}",
+        at=plugin.source,
+        fix="update or uninstall it, or leave it out with GANREG_PLUGINS; ganreg plugins list shows all",
+    )
+
+
+def _entry_points() -> Iterator[EntryPoint]:
+    yield BUILTIN
+    yield from sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, _distribution(entry)))
+
+
+def _distribution(entry: EntryPoint) -> tuple[str, str]:
+    if entry is BUILTIN:
+        from ganreg import __version__
+
+        return "ganreg", __version__
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "")
+
+
+def _allowed(entry: EntryPoint, distribution: str) -> bool:
+    switch = os.environ.get("GANREG_PLUGINS", "").strip()
+    if not switch or entry is BUILTIN:
+        return True
+    names = {name.strip() for name in switch.split(",")}
+    return switch != "off" and bool(names & {entry.name, distribution})
+
+
+def _register(loaded: Plugins, plugin: Plugin, importer: Callable[[], ModuleType]) -> None:
+    """Import and register one plugin; whatever it raises is its own failure, but Ctrl-C."""
+    manager = loaded.manager
+    try:
+        module = importer()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted while importing plugin {plugin.origin} ({plugin.source})") from None
+    except BaseException as error:
+        loaded._fail(plugin, "broken", error)
+        return
+    api = getattr(module, "GANREG_API", 1)
+    if api != GANREG_API:
+        loaded._fail(plugin, "incompatible", ImportError(f"it needs plugin interface {api}, this ganreg has {GANREG_API}"))
+        return
+    try:
+        if manager.has_plugin(plugin.name):
+            raise ValueError(f"another plugin is named '{plugin.name}'")
+        manager.register(module, name=plugin.name)
+        manager.check_pending()
+    except Exception as error:
+        if isinstance(error, pluggy.PluginValidationError):
+            error = ValueError(_shorten(error))
+        loaded._fail(plugin, "broken", error)
+        return
+    plugin.hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+
+
+def _shorten(error: Exception) -> str:
+    """pluggy's message without the file and the blank lines: what is wrong with which hook."""
+    text = " ".join(str(error).split())
+    if "unknown hook" in text:
+        name = text.split("unknown hook '")[1].split("'")[0]
+        known = [hook for hook in vars(hookspecs) if hook.startswith("ganreg_")]
+        return f"unknown hook '{name}'.{did_you_mean(name, known)}"
+    return text
+
+
+def _importer(file: Path) -> Callable[[], ModuleType]:
+    if not file.is_file():
+        raise UsageError("the plugin file does not exist", at=f"--plugin {file}", fix="give the path of a Python file")
+
+    def load_file() -> ModuleType:
+        name = f"ganreg_plugin_{file.stem}"
+        spec = importlib.util.spec_from_file_location(name, file)
+        if spec is None or spec.loader is None:
+            raise ImportError("not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+        return module
+
+    return load_file

@@ -1,0 +1,1 @@
+"""Data sets: in the package, drawn by a formula, or read from a folder, one file each."""

@@ -1,0 +1,1 @@
+"""Losses: what the discriminator and the generator are told about the logits, one file each."""

@@ -1,0 +1,1 @@
+"""Optimizers: torch's own, with values that suit GANs, one file each."""

@@ -1,0 +1,201 @@
+"""Names and settings become a ready training run: the only place that knows both the registry and the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader, Dataset
+
+from ganreg import registry as registries
+from ganreg import settings as settings_of
+from ganreg.assembly.config import SCHEMA_VERSION, Choice, Config
+from ganreg.assembly.launch import Parts, Result, launch
+from ganreg.contracts import GAN, Augmentation, DataSpec, Kind, Loss, Observer, Regularizer
+from ganreg.engine import rundir
+from ganreg.engine.data import Source, source_of
+from ganreg.engine.run import RunSettings
+from ganreg.nn.ema import EMASettings
+
+Data = str | Tensor | tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any]
+OptimizerLike = str | Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer]
+
+__all__ = ["Result", "train_config", "train_gan"]
+
+
+def train_gan(
+    gan: GAN,
+    dataset: Data,
+    *,
+    epochs: float | None = None,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    loss: str | Loss = "bce",
+    generator_optimizer: OptimizerLike = "adam",
+    discriminator_optimizer: OptimizerLike = "adam",
+    regularizers: Sequence[str | Regularizer] = (),
+    augmentation: str | Augmentation | None = None,
+    discriminator_steps: int = 1,
+    latents: Literal["shared", "fresh"] = "shared",
+    ema: EMASettings | dict[str, float] | None = EMASettings(),  # noqa: B008  (frozen)
+    seed: int = 0,
+    device: str = "auto",
+    workers: int | None = None,
+    out: str | Path | None = None,
+    observers: Sequence[Observer] = (),
+    progress: bool = True,
+    log_every: int = 50,
+    sample_every: int | None = None,
+    checkpoint_every: int | None = None,
+    keep: int = 3,
+) -> Result:
+    """Train both players of `gan` in turn on `dataset`, and show both losses while it runs.
+
+    `gan` holds two nn.Modules or names: a generator with `.latent_dim` that turns latents [N, latent_dim] into samples
+    [N, *shape], a discriminator that turns samples into logits [N, …].  `dataset` is a tensor [M, *shape], a pair (samples,
+    labels), a map-style Dataset, a DataLoader (its batch size and workers count, our sampler orders) or a registered name;
+    images are in [-1, 1], or uint8.  Every component is a name or an object; an optimizer also a callable on parameters.
+    One epoch is one pass of D over the data; `epochs` or `steps` says how long.
+
+    Returns the trained networks, the averaged generator `ema`, and `history`, a list per value: step, loss_d, loss_g, d_real, …
+    With `out` a run directory is written; without, nothing.  The same seed and threads give the same result on a CPU.
+    Raises SettingsError (also a ValueError) and other GanregErrors; TypeError for what is no dataset.
+    """
+    registry = registries.current()
+    source = _source(dataset)
+    loader = source.loader
+    asked = {
+        "epochs": epochs,
+        "steps": steps,
+        "batch_size": batch_size if batch_size is not None else getattr(loader, "batch_size", None) or 64,
+        "discriminator_steps": discriminator_steps,
+        "latents": latents,
+        "ema": ema,
+        "seed": seed,
+        "device": device,
+        "workers": workers if workers is not None else getattr(loader, "num_workers", 0),
+        "log_every": log_every,
+        "sample_every": sample_every,
+        "checkpoint_every": checkpoint_every,
+        "keep": keep,
+    }
+    settings = RunSettings(**settings_of.validate(settings_of.model_of(RunSettings), asked, owner="train_gan"))
+    if (epochs is None) == (steps is None):
+        raise ValueError(f"expected epochs or steps, one of them, got epochs={epochs} and steps={steps}")
+    if out is not None:
+        rundir.check(Path(out))
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        chosen = {
+            "dataset": source.dataset,
+            "generator": _network("generator", gan.generator, source.spec),
+            "discriminator": _network("discriminator", gan.discriminator, source.spec),
+            "loss": _part("loss", loss),
+            "generator_optimizer": _optimizer(generator_optimizer),
+            "discriminator_optimizer": _optimizer(discriminator_optimizer),
+            "augmentation": _part("augmentation", augmentation, source.spec) if augmentation is not None else None,
+        }
+        penalties = [_part("regularizer", one) for one in regularizers]
+        parts = Parts(
+            gan=GAN(chosen["generator"], chosen["discriminator"]),
+            source=source,
+            loss=chosen["loss"],
+            optimizers={name: chosen[f"{name}_optimizer"] for name in ("discriminator", "generator")},
+            regularizers=penalties,
+            augmentation=chosen["augmentation"],
+        )
+        model = settings_of.model_of(RunSettings)
+        config = {
+            "schema_version": SCHEMA_VERSION,
+            "recipe": None,
+            **{key: _told(part) for key, part in chosen.items()},
+            "regularizers": [_told(one) for one in penalties],
+            **settings_of.plain(model, {name: getattr(settings, name) for name in asked}),
+        }
+        path = Path(out) if out is not None else None
+        return launch(parts, settings, config, registry, out=path, observers=observers, progress=progress)
+
+
+def train_config(
+    config: Config,
+    *,
+    out: Path,
+    resume: Path | None = None,
+    observers: Sequence[Observer] = (),
+    progress: bool = True,
+) -> Result:
+    """Build everything that a checked configuration names, and train.  Raises as `train_gan` does."""
+    if resume is None:
+        rundir.check(out)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.run.seed)
+        chosen = config.components
+        dataset, generator, discriminator = (_must(chosen[key]) for key in ("dataset", "generator", "discriminator"))
+        source = source_of(dataset.build())
+        augmentation = chosen["augmentation"]
+        parts = Parts(
+            gan=GAN(generator.build(source.spec), discriminator.build(source.spec)),
+            source=source,
+            loss=_must(chosen["loss"]).build(),
+            optimizers={
+                "discriminator": _must(chosen["discriminator_optimizer"]),
+                "generator": _must(chosen["generator_optimizer"]),
+            },
+            regularizers=[choice.build() for choice in config.regularizers],
+            augmentation=augmentation.build(source.spec) if augmentation is not None else None,
+        )
+        return launch(
+            parts,
+            config.run,
+            config.plain(),
+            registries.current(),
+            out=out,
+            resume=resume,
+            observers=observers,
+            progress=progress,
+        )
+
+
+def _source(dataset: Data) -> Source:
+    if isinstance(dataset, str):
+        return source_of(registries.current().create("dataset", dataset))
+    return source_of(dataset)
+
+
+def _network(role: Kind, network: Any, spec: DataSpec) -> nn.Module:
+    if isinstance(network, str):
+        network = registries.current().create(role, network, spec)
+    if not isinstance(network, nn.Module):
+        raise TypeError(f"expected the {role} to be an nn.Module or a registered name, got {type(network).__name__}")
+    return network
+
+
+def _part(kind: Kind, part: Any, *given: Any) -> Any:
+    return registries.current().create(kind, part, *given) if isinstance(part, str) else part
+
+
+def _optimizer(optimizer: OptimizerLike) -> Any:
+    if not isinstance(optimizer, str):
+        return optimizer
+    part = registries.current().part("optimizer", optimizer)
+    return Choice(part, part.check({}))
+
+
+def _must(choice: Any) -> Any:
+    assert choice is not None, "a configuration is checked before it is built"
+    return choice
+
+
+def _told(part: Any) -> Any:
+    """How a part is written into config.yaml: its name and settings, or what kind of object it was."""
+    if isinstance(part, Choice):
+        return part.plain()
+    named = registries.made_as(part)
+    if named is not None or part is None:
+        return named
+    named_object = part if hasattr(part, "__qualname__") else type(part)
+    return {"object": f"{named_object.__module__}.{named_object.__qualname__}"}

@@ -1,0 +1,287 @@
+"""From what was said to what is done: defaults, recipe, file and command line become one checked configuration.
+
+Later layers win.  A layer that names another component drops the settings meant for the one before; `optimizer` speaks to both
+networks' optimizers.  Whatever nobody said is filled in and noted, so that nothing is decided in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from ganreg import settings, yamltext
+from ganreg.contracts import Kind
+from ganreg.engine.settings import RunSettings
+from ganreg.errors import SettingsError, did_you_mean
+from ganreg.registry import Part, Registry, with_article
+from ganreg.yamltext import Document
+
+SCHEMA_VERSION = 1
+
+T = TypeVar("T")
+
+SINGLE: dict[str, Kind] = {
+    "dataset": "dataset",
+    "generator": "generator",
+    "discriminator": "discriminator",
+    "loss": "loss",
+    "generator_optimizer": "optimizer",
+    "discriminator_optimizer": "optimizer",
+    "augmentation": "augmentation",
+}
+"""Keys of a configuration that choose one component, and its kind; `regularizers` holds a list."""
+
+DEFAULTS: dict[str, Any] = {
+    "dataset": {"name": "digits"},
+    "generator": {"name": "dcgan"},
+    "loss": {"name": "bce"},
+    "generator_optimizer": {"name": "adam"},
+    "discriminator_optimizer": {"name": "adam"},
+    "regularizers": [],
+    "augmentation": None,
+}
+DEFAULT_STEPS = 2000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A component and its checked settings."""
+
+    part: Part
+    settings: Mapping[str, Any]
+
+    def build(self, *given: Any) -> Any:
+        """Make it."""
+        return self.part.build(self.settings, *given)
+
+    __call__ = build  # an optimizer that is chosen is a callable on parameters, as any optimizer may be
+
+    def plain(self) -> dict[str, Any]:
+        """Its name and settings, for a YAML file."""
+        return {"name": self.part.name, **settings.plain(self.part.model, self.settings)}
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked configuration."""
+
+    components: Mapping[str, Choice | None]
+    regularizers: Sequence[Choice]
+    run: RunSettings
+    recipe: str | None = None
+    inferred: Sequence[str] = field(default_factory=tuple)
+
+    def plain(self) -> dict[str, Any]:
+        """Every setting written out, in the form of a configuration file that repeats this run."""
+        single = {key: choice.plain() if choice else None for key, choice in self.components.items()}
+        regularizers = [choice.plain() for choice in self.regularizers]
+        run = settings.plain(settings.model_of(RunSettings), {name: getattr(self.run, name) for name in _run_fields()})
+        return {"schema_version": SCHEMA_VERSION, "recipe": None, **single, "regularizers": regularizers, **run}
+
+
+@dataclass
+class _Chosen:
+    """One component while the layers are laid over each other."""
+
+    name: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+
+    def lay(self, value: Any, place: str, places: Mapping[str, str]) -> None:
+        """A later layer: a name, or a mapping that may hold one."""
+        said = dict(value) if isinstance(value, Mapping) else {"name": value}
+        name = said.pop("name", self.name)
+        if name != self.name:
+            self.values, self.places = {}, {}
+        if "name" not in self.places or "name" in places or not isinstance(value, Mapping):
+            self.places["name"] = places.get("name", place)
+        self.name = name
+        for key, setting in said.items():
+            self.values[key.replace("-", "_")] = setting
+            self.places[key.replace("-", "_")] = places.get(key, place)
+
+
+def resolve(layers: Sequence[Document], registry: Registry) -> Config:
+    """Lay the layers over the defaults and check everything.
+
+    Raises SettingsError with all faults at once, UnknownNameError and its kin for names.
+    """
+    layers, recipe, inferred = _stacked(layers, registry)
+    errors: list[SettingsError] = []
+    single, matched = _singles(layers, registry)
+    inferred += matched
+    components = {key: _choose(SINGLE[key], chosen, registry, errors) for key, chosen in single.items()}
+    regularizers = [_choose("regularizer", chosen, registry, errors) for chosen in _regularizers(layers)]
+    run = _run_settings(layers, errors, inferred)
+    if errors:
+        raise SettingsError.together(errors)
+    return Config(components, [choice for choice in regularizers if choice], cast("RunSettings", run), recipe, inferred)
+
+
+def chosen_names(layers: Sequence[Document], registry: Registry) -> dict[str, list[str]]:
+    """Which components the layers choose, settings unread: key -> names, none or one, or several for `regularizers`."""
+    layers, _, _ = _stacked(layers, registry)
+    single, _ = _singles(layers, registry)
+    found = {key: [chosen] for key, chosen in single.items()} | {"regularizers": _regularizers(layers)}
+    return {key: [one.name for one in several if isinstance(one.name, str)] for key, several in found.items()}
+
+
+def _stacked(layers: Sequence[Document], registry: Registry) -> tuple[list[Document], str | None, list[str]]:
+    """Defaults, recipe and the layers over each other; the recipe's name, and a note where nobody named it."""
+    layers = [_normal(layer) for layer in layers]
+    recipe, inferred = _recipe(layers, registry)
+    if recipe is not None:
+        layers = [_normal(yamltext.read(registry.recipe(recipe).path)), *layers]
+    return [Document(DEFAULTS, "defaults"), *layers], recipe, inferred
+
+
+def _singles(layers: Sequence[Document], registry: Registry) -> tuple[dict[str, _Chosen], list[str]]:
+    """What the layers say of each key that chooses one component; a note where the discriminator follows from G."""
+    single = {key: _single(key, layers) for key in SINGLE}
+    if single["discriminator"].name is not None:
+        return single, []
+    single["discriminator"].name = _matching_discriminator(single["generator"].name, registry)
+    return single, [f"discriminator: {single['discriminator'].name}"]
+
+
+def _run_fields() -> list[str]:
+    return list(settings.model_of(RunSettings).model_fields)
+
+
+def _normal(layer: Document) -> Document:
+    """Keys spelt with underscores, and none that nobody knows."""
+    known = ["schema_version", "recipe", "optimizer", "regularizer", "regularizers", *SINGLE, *_run_fields()]
+    values = {key.replace("-", "_"): value for key, value in layer.values.items()}
+    lines = {(path[0].replace("-", "_"), *path[1:]): line for path, line in layer.lines.items()}
+    layer = Document(values, layer.source, lines)
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        faults = [(layer.place((key,)), f"there is no setting '{key}'.{did_you_mean(key, known)}") for key in unknown]
+        raise SettingsError(faults, at=layer.source, fix="ganreg config schema")
+    version = values.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        text = f"schema_version must be {SCHEMA_VERSION}, got {version}"
+        raise SettingsError([(layer.place(("schema_version",)), text)], at=layer.source, fix="update ganreg")
+    if "optimizer" in values:
+        both = values.pop("optimizer")
+        shared = {path[1:]: line for path, line in lines.items() if path[0] == "optimizer"}
+        for key in ("generator_optimizer", "discriminator_optimizer"):
+            values[key] = _over(both, values.get(key))
+            lines = {**{(key, *path): line for path, line in shared.items()}, **lines}
+    return Document(values, layer.source, lines)
+
+
+def _over(both: Any, one: Any) -> Any:
+    """`optimizer` of a layer under that layer's own word for one network."""
+    chosen = _Chosen()
+    chosen.lay(both, "", {})
+    if one is not None:
+        chosen.lay(one, "", {})
+    named = chosen.name is not None or both is None
+    return {**({"name": chosen.name} if named else {}), **chosen.values}
+
+
+def _recipe(layers: Sequence[Document], registry: Registry) -> tuple[str | None, list[str]]:
+    said = [layer.values["recipe"] for layer in layers if "recipe" in layer.values]
+    if said:
+        if said[-1] is not None and not isinstance(said[-1], str):
+            place = [layer.place(("recipe",)) for layer in layers if "recipe" in layer.values][-1]
+            raise SettingsError(f"recipe must be a name, got {said[-1]!r}", at=place, fix="ganreg list recipes")
+        return said[-1], []
+    name = _single("generator", [Document(DEFAULTS), *layers]).name
+    if any(offer.record.name == name for offer in registry.recipes()):
+        return name, [f"recipe: {name}"]
+    return None, []
+
+
+def _single(key: str, layers: Sequence[Document]) -> _Chosen:
+    chosen = _Chosen()
+    for layer in layers:
+        if key in layer.values:
+            value = layer.values[key]
+            chosen.lay(value, layer.place((key,)), _places(layer, (key,), value))
+    return chosen
+
+
+def _regularizers(layers: Sequence[Document]) -> list[_Chosen]:
+    """`regularizers` replaces the list; `regularizer: {r1: {weight: 1}}` adds to one that is in it."""
+    found: list[_Chosen] = []
+    for layer in layers:
+        if "regularizers" in layer.values:
+            found = []
+            for index, value in enumerate(_must_be(list, "regularizers", layer)):
+                path = ("regularizers", str(index))
+                found.append(_Chosen())
+                found[-1].lay(value, layer.place(path), _places(layer, path, value))
+        for name, value in _must_be(dict, "regularizer", layer).items():
+            path = ("regularizer", name)
+            same = [chosen for chosen in found if chosen.name == name]
+            if not same:
+                text = f"no regularizer '{name}' is chosen"
+                raise SettingsError([(layer.place(path), text)], at=layer.source, fix=f"--regularizer {name}")
+            same[0].lay(_must_be(dict, "regularizer", layer, value), layer.place(path), _places(layer, path, value))
+    return found
+
+
+def _places(layer: Document, path: yamltext.KeyPath, value: Any) -> dict[str, str]:
+    """Where each key of a component's mapping stands."""
+    return {name: layer.place((*path, name)) for name in value} if isinstance(value, Mapping) else {}
+
+
+def _must_be(expected: type[T], key: str, layer: Document, *values: Any) -> T:
+    """The value of a key (or the one given), empty when nothing was said.  Raises SettingsError for another form."""
+    value = values[0] if values else layer.values.get(key)
+    if value is None:
+        return expected()
+    if not isinstance(value, expected):
+        form = "a list of names" if expected is list else "a mapping of a chosen name to settings"
+        raise SettingsError([(layer.place((key,)), f"{key} must be {form}, got {value!r}")], at=layer.source, fix="- r1")
+    return value
+
+
+def _matching_discriminator(generator: str | None, registry: Registry) -> str:
+    return generator if generator is not None and registry.has("discriminator", generator) else "dcgan"
+
+
+def _choose(kind: Kind, chosen: _Chosen, registry: Registry, errors: list[SettingsError]) -> Choice | None:
+    if chosen.name is None and not chosen.values and kind == "augmentation":
+        return None
+    place = chosen.places.get("name", "")
+    if not isinstance(chosen.name, str):
+        got = "none" if chosen.name is None else repr(chosen.name)
+        text = f"{with_article(kind)} needs a name, got {got}"
+        errors.append(SettingsError([(place, text)], at=kind, fix=f"ganreg list {kind}"))
+        return None
+    part = registry.part(kind, chosen.name, at=place)
+    try:
+        return Choice(part, part.check(chosen.values, lambda path: chosen.places.get(path[0], place)))
+    except SettingsError as error:
+        errors.append(error)
+        return None
+
+
+def _run_settings(layers: Sequence[Document], errors: list[SettingsError], inferred: list[str]) -> RunSettings | None:
+    fields = _run_fields()
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for layer in layers:
+        said = {key: value for key, value in layer.values.items() if key in fields}
+        if said.get("steps") is not None and said.get("epochs") is not None:
+            text = "steps and epochs both say how long; give one"
+            errors.append(SettingsError([(layer.place(("epochs",)), text)], at=layer.source, fix="leave out one of them"))
+        if said.get("steps") is not None or said.get("epochs") is not None:
+            values |= {"steps": None, "epochs": None}
+        for key, value in said.items():
+            both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
+            values[key] = {**values[key], **value} if both else value
+            places[key] = layer.place((key,))
+    if values.get("steps") is None and values.get("epochs") is None:
+        values["steps"] = DEFAULT_STEPS
+        inferred.append(f"steps: {DEFAULT_STEPS}")
+    try:
+        model = settings.model_of(RunSettings)
+        return RunSettings(**settings.validate(model, values, owner="a run", place=lambda path: places.get(path[0], "")))
+    except SettingsError as error:
+        errors.append(error)
+        return None

@@ -1,0 +1,302 @@
+"""A ready training run from its parts, and the run itself from its first byte on disk to its last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ganreg import yamltext
+from ganreg.assembly.environment import devices, environment
+from ganreg.contracts import GAN, Observer
+from ganreg.engine import checkpoint, loop
+from ganreg.engine.data import Batches, Source
+from ganreg.engine.data import check as check_data
+from ganreg.engine.gate import Gate, without_flag
+from ganreg.engine.networks import Player, check_fit
+from ganreg.engine.observers import Observers
+from ganreg.engine.observers.checkpoints import Checkpoints
+from ganreg.engine.observers.history import History
+from ganreg.engine.observers.metrics_log import MetricsLog
+from ganreg.engine.observers.progress import ProgressLine
+from ganreg.engine.observers.samples import SampleGrids
+from ganreg.engine.phases import phases
+from ganreg.engine.run import Run, RunSettings
+from ganreg.engine.rundir import RunDirectory
+from ganreg.engine.sampling import Labels
+from ganreg.engine.state import State
+from ganreg.engine.step import Work
+from ganreg.errors import CheckpointError, DeviceError, GanregError
+from ganreg.nn.ema import EMA
+from ganreg.registry import Registry
+
+SAMPLES_A_RUN = 10
+CHECKPOINTS_A_RUN = 5
+REALS_SHOWN = 64
+
+OptimizerMaker = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+@dataclass
+class Parts:
+    """What a run is made of."""
+
+    gan: GAN
+    source: Source
+    loss: Any
+    optimizers: Mapping[str, Optimizer | OptimizerMaker]
+    regularizers: Sequence[Any] = ()
+    augmentation: Any = None
+
+
+@dataclass
+class Result:
+    """What came of a run; `ema` is the averaged generator, `run_dir` None when nothing was written."""
+
+    gan: GAN
+    ema: nn.Module | None
+    history: dict[str, list[float]]
+    run_dir: Path | None
+    status: str
+    observing_seconds: float = field(default=0.0, repr=False)
+
+
+def device_of(name: str) -> torch.device:
+    """ "auto" -> the fastest here.  Raises DeviceError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    known = devices()
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or not any(device == torch.device(one) or name == one.split(":")[0] for one in known):
+        raise DeviceError(f"there is no device '{name}' here; there is {', '.join(known)}", at="--device", fix="--device auto")
+    return device
+
+
+def launch(
+    parts: Parts,
+    settings: RunSettings,
+    config: Mapping[str, Any],
+    registry: Registry,
+    *,
+    out: Path | None = None,
+    resume: Path | None = None,
+    observers: Sequence[Observer] = (),
+    progress: bool = True,
+) -> Result:
+    """Train.  The caller's random state is left as it was.  Raises GanregError of many kinds, before step 0 where it can."""
+    device = device_of(settings.device)
+    for network in parts.gan:
+        network.to(device).train()
+    check_fit(parts.gan, parts.source.spec)
+    work, total_steps, settings = _prepare(parts, settings, device)
+    run = Run(
+        gan=parts.gan,
+        spec=parts.source.spec,
+        settings=settings,
+        config=config,
+        state=work.state,
+        total_steps=total_steps,
+        equilibrium=getattr(parts.loss, "equilibrium", None),
+        labels=_labels(parts.source),
+    )
+    if resume is not None:
+        _restore(work.state, resume)
+    run.reals = _look_at_data(work.state.batches, resumed=resume is not None)
+    if work.state.step >= total_steps:
+        return Result(parts.gan, _average(run), {}, resume, f"already at step {work.state.step}")
+    return _run(
+        run,
+        work,
+        parts,
+        registry,
+        out=resume or out,
+        resumed=resume is not None,
+        observers=observers,
+        progress=progress,
+    )
+
+
+def _prepare(parts: Parts, settings: RunSettings, device: torch.device) -> tuple[Work, int, RunSettings]:
+    batches = Batches(parts.source, batch_size=settings.batch_size, seed=settings.seed, device=device, workers=settings.workers)
+    total_steps = _total_steps(parts.source, settings)
+    settings = replace(
+        settings,
+        sample_every=_every(settings.sample_every, total_steps, SAMPLES_A_RUN),
+        checkpoint_every=_every(settings.checkpoint_every, total_steps, CHECKPOINTS_A_RUN),
+    )
+    networks = {"discriminator": parts.gan.discriminator, "generator": parts.gan.generator}
+    optimizers = {
+        name: made if isinstance(made, Optimizer) else made([p for p in networks[name].parameters() if p.requires_grad])
+        for name, made in parts.optimizers.items()
+    }
+    stateful = [*parts.regularizers, *([parts.augmentation] if parts.augmentation is not None else [])]
+    state = State(
+        gan=parts.gan,
+        ema=EMA(parts.gan.generator, settings.ema) if settings.ema is not None else None,
+        optimizers=optimizers,
+        batches=batches,
+        rng=torch.Generator(device).manual_seed(settings.seed),
+        device=device,
+        components={
+            f"{index}-{type(part).__name__}": part for index, part in enumerate(stateful) if hasattr(part, "load_state_dict")
+        },
+    )
+    spec = parts.source.spec
+    labels = _labels(parts.source)
+    work = Work(
+        state=state,
+        generator=Player(parts.gan.generator, role="generator", num_classes=spec.num_classes),
+        discriminator=Player(parts.gan.discriminator, role="discriminator", num_classes=spec.num_classes),
+        loss=parts.loss,
+        regularizers=parts.regularizers,
+        augment=parts.augmentation if parts.augmentation is not None else _same,
+        gate=Gate(networks, device),
+        fake_labels=lambda count: labels.draw(count, state.rng),
+        shares_latents=settings.latents == "shared" and settings.discriminator_steps == 1,
+    )
+    return work, total_steps, settings
+
+
+def _run(
+    run: Run,
+    work: Work,
+    parts: Parts,
+    registry: Registry,
+    *,
+    out: Path | None,
+    resumed: bool,
+    observers: Sequence[Observer],
+    progress: bool,
+) -> Result:
+    history = History()
+    watching: list[Observer] = [history, *([ProgressLine()] if progress else []), *observers]
+    with ExitStack() as stack:
+        directory = None
+        saver = None
+        if out is not None:
+            surroundings = environment(registry)
+            directory = RunDirectory(out, resume=resumed)
+            stack.callback(directory.release)
+            run.directory = directory.path
+            if not resumed:
+                _describe(directory, run, surroundings)
+            watching += _writers(run, directory.path)
+            saver = next((one for one in watching if isinstance(one, Checkpoints)), None)
+        watching += [offer.record for offer in registry.plugins.answers("ganreg_observers", Observer, run=run)]
+        told = Observers(run, watching)
+        if saver is not None:
+            saver.tell = told.saved
+        error: BaseException | None = None
+        status = "failed"
+        try:
+            told.started()
+            turn = phases(parts.regularizers, run.settings.discriminator_steps)
+            status = loop.train(work, turn, told, last_step=run.total_steps, batch_size=run.settings.batch_size)
+        except KeyboardInterrupt as interrupt:
+            status, error = "interrupted", interrupt
+            raise
+        except BaseException as failed:
+            error = failed
+            raise
+        finally:
+            told.finished(status)
+            if directory is not None:
+                code, name = _how(error)
+                directory.ended(code=code, step=run.state.step, error=name, checkpoint=saver.last if saver else None)
+    run.refresh()
+    return Result(parts.gan, _average(run), history.values, run.directory, status, told.seconds)
+
+
+def _how(error: BaseException | None) -> tuple[int, str]:
+    """Exit status and error code of a run's end."""
+    if error is None:
+        return 0, ""
+    if isinstance(error, KeyboardInterrupt):
+        return 130, ""
+    return (error.exit_code, error.code) if isinstance(error, GanregError) else (GanregError.exit_code, GanregError.code)
+
+
+def _describe(directory: RunDirectory, run: Run, surroundings: Mapping[str, Any]) -> None:
+    header = "# Every setting of this run.  Repeat it: ganreg train -c config.yaml\n"
+    config = {**run.config, **{name: getattr(run.settings, name) for name in ("sample_every", "checkpoint_every")}}
+    directory.write_text("config.yaml", header + yamltext.dump(config))
+    data = {"data": {"fingerprint": run.state.batches.source.fingerprint(), "samples": _length(run.state.batches.source)}}
+    directory.write_json("environment.json", {**surroundings, "device": str(run.state.device), **data})
+
+
+def _writers(run: Run, path: Path) -> list[Observer]:
+    writers: list[Observer] = [MetricsLog(path / "metrics.jsonl")]
+    if run.settings.sample_every:
+        writers.append(SampleGrids(path / "samples", run.settings.sample_every))
+    every = run.settings.checkpoint_every or run.total_steps
+    return [*writers, Checkpoints(path, every, run.settings.keep, lambda _: None)]
+
+
+def _restore(state: State, run_dir: Path) -> None:
+    path = checkpoint.latest(run_dir)
+    files, values = checkpoint.load(path)
+    try:
+        state.restore(files, values)
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"the checkpoint does not fit this run: {str(error).splitlines()[0]}",
+            at=str(path),
+            fix="resume with the run's own settings",
+        ) from error
+
+
+def _look_at_data(batches: Batches, *, resumed: bool) -> Tensor | None:
+    """Check the first batch of a new run and keep some for the grid of reals; the stream goes back to its start."""
+    if resumed or not batches.source.ordered_by_us:
+        return None
+    first = batches.next()
+    check_data(first, batches.source.spec)
+    batches.seek(0)
+    return first.real[:REALS_SHOWN].clone()
+
+
+def _labels(source: Source) -> Labels:
+    tensors = getattr(source.dataset, "tensors", ())
+    labels = tensors[1] if isinstance(tensors, tuple) and len(tensors) == 2 else None
+    return Labels.like(labels, source.spec.num_classes)
+
+
+def _total_steps(source: Source, settings: RunSettings) -> int:
+    if settings.steps is not None:
+        return settings.steps
+    if settings.epochs is None:
+        raise ValueError("expected epochs or steps, got neither")
+    if not hasattr(source.dataset, "__len__"):
+        raise ValueError("expected steps for data without a length, got epochs")
+    return math.ceil(settings.epochs * len(source) / (settings.batch_size * settings.discriminator_steps))
+
+
+def _every(asked: int | None, total_steps: int, times: int) -> int:
+    return max(1, total_steps // times) if asked is None else asked
+
+
+def _average(run: Run) -> nn.Module | None:
+    return run.state.ema.module if run.state.ema is not None else None
+
+
+def _length(source: Source) -> int | None:
+    return len(source) if hasattr(source.dataset, "__len__") else None
+
+
+def _same(images: Tensor) -> Tensor:
+    return images
+
+
+def host_reads(work: Work) -> list[str]:
+    """Optimizers that cost one host read a step."""
+    return without_flag(work.state.optimizers.values())

@@ -1,0 +1,72 @@
+"""A trained generator from its run directory: built by name, filled with the averaged weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganreg import registry as registries
+from ganreg import yamltext
+from ganreg.contracts import DataSpec
+from ganreg.engine import checkpoint
+from ganreg.engine.sampling import Labels, sample
+from ganreg.errors import CheckpointError
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A generator in eval mode with what it was trained for."""
+
+    generator: nn.Module
+    spec: DataSpec
+    labels: Labels
+    path: Path
+
+    def sample(self, count: int, *, seed: int) -> Tensor:
+        """Samples [count, *spec.shape]; sample i depends on the seed alone."""
+        device = next((p.device for p in self.generator.parameters()), torch.device("cpu"))
+        return sample(self.generator, count, labels=self.labels, seed=seed, device=device)
+
+
+def load_generator(run: str | Path, *, device: str = "cpu") -> nn.Module:
+    """The averaged generator of a run (its own weights where no average was kept), in eval mode.
+
+    `run` is a run directory or one of its checkpoints.  Raises CheckpointError, and PluginError when the generator's plugin
+    is not there.
+    """
+    return load_trained(run, device=device).generator
+
+
+def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
+    """As `load_generator`, with the spec and the labels' shares."""
+    path = Path(run).expanduser()
+    if not path.is_dir():
+        raise CheckpointError("the run directory does not exist", at=str(path), fix="give the path of a run, e.g. runs/0001")
+    chosen = path if (path / "manifest.json").is_file() else checkpoint.latest(path)
+    files, values = checkpoint.load(chosen, only=("ema", "generator"))
+    told: Any = yamltext.read(chosen.parents[1] / "config.yaml").values.get("generator")
+    if not isinstance(told, dict) or "name" not in told:
+        raise CheckpointError(
+            f"the generator of this run was an object ({told}), not a named component",
+            at=str(chosen),
+            fix="build it yourself and load the weights from its ema.safetensors",
+        )
+    shape, num_classes, value_range = (values["spec"][key] for key in ("shape", "num_classes", "value_range"))
+    spec = DataSpec(tuple(shape), num_classes, tuple(value_range) if value_range else None)
+    settings = {key: value for key, value in told.items() if key != "name"}
+    generator = registries.current().create("generator", told["name"], spec, settings=settings)
+    try:
+        generator.load_state_dict(files.get("ema", files["generator"]))
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(
+            f"the weights do not fit the generator: {str(error).splitlines()[0]}",
+            at=str(chosen),
+            fix="use the ganreg that wrote it",
+        ) from error
+    shares = values.get("label_shares")
+    labels = Labels(torch.tensor(shares, dtype=torch.float64)) if shares else Labels()
+    return Trained(generator.eval().to(device), spec, labels, chosen)

@@ -1,0 +1,238 @@
+"""Real samples: an endless, seeded stream whose position is one integer.
+
+Sample number i of the stream is entry i mod M of the permutation of epoch i div M, and that permutation is a function of
+(seed, epoch): nothing but the position needs to be saved.  Data that lies in memory is indexed on the device.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
+
+from ganreg.contracts import DataSpec
+from ganreg.errors import BadSampleError, TooFewSamplesError
+
+IN_MEMORY_BYTES = 1 << 30
+
+
+class Batch(NamedTuple):
+    """Real samples [N, *spec.shape] and their labels [N] or None, on the device."""
+
+    real: Tensor
+    labels: Tensor | None
+
+
+class Order:
+    """The order of an endless pass over `count` samples."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count = count
+        self.seed = seed
+        self._epoch = -1
+        self._permutation = torch.empty(0, dtype=torch.int64)
+
+    def indices(self, position: int, batch_size: int) -> Tensor:
+        """Indices [batch_size] of the stream's samples from `position` on."""
+        parts = []
+        while batch_size > 0:
+            epoch, start = divmod(position, self.count)
+            part = self._of_epoch(epoch)[start : start + batch_size]
+            parts.append(part)
+            position += len(part)
+            batch_size -= len(part)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _of_epoch(self, epoch: int) -> Tensor:
+        if epoch != self._epoch:
+            stream = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) % 2**63)
+            self._permutation = torch.randperm(self.count, generator=stream)
+            self._epoch = epoch
+        return self._permutation
+
+
+class Source:
+    """What can be trained on, with its spec: built by `source_of` from whatever the user has."""
+
+    def __init__(self, dataset: Any, spec: DataSpec, loader: DataLoader[Any] | None = None) -> None:
+        self.dataset = dataset
+        self.spec = spec
+        self.loader = loader
+        self.collate = loader.collate_fn if loader is not None else None
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    @property
+    def ordered_by_us(self) -> bool:
+        """Whether our sampler gives the order, so that a resumed run goes on exactly."""
+        if isinstance(self.dataset, IterableDataset):
+            return False
+        if self.loader is None or self.loader.sampler is None:
+            return True
+        return isinstance(self.loader.sampler, RandomSampler | SequentialSampler)
+
+    def fingerprint(self) -> str:
+        """The data set's own, or what can be told cheaply."""
+        own = getattr(self.dataset, "fingerprint", None)
+        count = len(self.dataset) if hasattr(self.dataset, "__len__") else "stream"
+        return str(own()) if own is not None else f"{type(self.dataset).__name__}:{count}:{self.spec.shape}"
+
+
+class Batches:
+    """Endless batches of a source, from any position on."""
+
+    def __init__(self, source: Source, *, batch_size: int, seed: int, device: torch.device, workers: int = 0) -> None:
+        self.source = source
+        self.batch_size = batch_size
+        self.device = device
+        self.workers = workers
+        self.position = 0
+        self._stream: Iterator[Any] | None = None
+        self._tensors: tuple[Tensor, ...] | None = None
+        if source.ordered_by_us:
+            if len(source) < batch_size:
+                raise TooFewSamplesError(
+                    f"one batch is {batch_size} samples, the data set has {len(source)}",
+                    at="--batch-size",
+                    fix=f"use --batch-size {max(1, len(source))} or less, or more data",
+                )
+            self._order = Order(len(source), seed)
+            self._tensors = _in_memory(source.dataset, device)
+
+    def next(self) -> Batch:
+        """The next batch; `position` counts samples drawn."""
+        if self._tensors is not None:
+            chosen = self._order.indices(self.position, self.batch_size).to(self.device)
+            items: Any = [tensor.index_select(0, chosen) for tensor in self._tensors]
+        else:
+            if self._stream is None:
+                self._stream = self._read()
+            items = next(self._stream)
+        self.position += self.batch_size
+        return _as_batch(items, self.source.spec, self.device)
+
+    def seek(self, position: int) -> None:
+        """Go to a position of the stream; a stream with an order of its own is read up to there."""
+        self._stream = None
+        if self._tensors is None and not self.source.ordered_by_us:
+            warnings.warn("the data set has an order of its own: resuming is not exact", stacklevel=2)
+            self.position = 0
+            while self.position < position:
+                self.next()
+        self.position = position
+
+    def _read(self) -> Iterator[Any]:
+        if self.source.ordered_by_us:
+            yield from DataLoader(
+                self.source.dataset,
+                batch_sampler=_BatchOrder(self._order, self.position, self.batch_size),
+                num_workers=self.workers,
+                collate_fn=self.source.collate,
+                persistent_workers=self.workers > 0,
+                pin_memory=self.device.type == "cuda",
+                generator=torch.Generator(),  # its own, so that starting it does not touch the run's random numbers
+            )
+        loader = self.source.loader or DataLoader(
+            self.source.dataset, batch_size=self.batch_size, num_workers=self.workers, drop_last=True
+        )
+        while True:
+            count = 0
+            for items in loader:
+                count += 1
+                yield items
+            if count == 0:
+                raise TooFewSamplesError(
+                    f"the data loader gave no batch of {self.batch_size}",
+                    at="dataset",
+                    fix="use a smaller batch, or more data",
+                )
+
+
+class _BatchOrder:
+    """An endless batch sampler."""
+
+    def __init__(self, order: Order, position: int, batch_size: int) -> None:
+        self.order, self.position, self.batch_size = order, position, batch_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        position = self.position
+        while True:
+            yield self.order.indices(position, self.batch_size).tolist()
+            position += self.batch_size
+
+
+def source_of(data: Any) -> Source:
+    """A tensor [M, …], a pair (samples, labels), a Dataset, a DataLoader -> a source.  Raises TypeError, BadSampleError."""
+    loader = data if isinstance(data, DataLoader) else None
+    dataset = data.dataset if isinstance(data, DataLoader) else data
+    if isinstance(dataset, Tensor):
+        dataset = torch.utils.data.TensorDataset(dataset)
+    elif isinstance(dataset, tuple | list) and len(dataset) == 2 and all(isinstance(x, Tensor) for x in dataset):
+        if len(dataset[0]) != len(dataset[1]):
+            raise ValueError(f"expected as many labels as samples, got {len(dataset[1])} and {len(dataset[0])}")
+        dataset = torch.utils.data.TensorDataset(*dataset)
+    elif not isinstance(dataset, Dataset) and not hasattr(dataset, "__getitem__"):
+        raise TypeError(
+            f"expected a tensor, a pair of tensors, a Dataset, a DataLoader or a registered name, got {type(data).__name__}"
+        )
+    spec = getattr(dataset, "spec", None)
+    return Source(dataset, spec if isinstance(spec, DataSpec) else _infer_spec(dataset), loader)
+
+
+def check(batch: Batch, spec: DataSpec) -> None:
+    """Look at the first batch.  Raises BadSampleError; warns when images are not in the range that was promised."""
+    if tuple(batch.real.shape[1:]) != spec.shape:
+        raise BadSampleError(
+            f"a sample has shape {list(batch.real.shape[1:])}, the data set promises {list(spec.shape)}",
+            at="dataset",
+            fix="correct the data set's spec",
+        )
+    if not bool(torch.isfinite(batch.real).all()):
+        raise BadSampleError("a sample holds nan or inf", at="dataset", fix="clean the data")
+    low, high = float(batch.real.min()), float(batch.real.max())
+    if low == high:
+        raise BadSampleError(f"every value of the first batch is {low:g}", at="dataset", fix="look at the data")
+    if spec.value_range is not None:
+        least, most = spec.value_range
+        if low < least - 1e-3 or high > most + 1e-3 or (low >= 0 and least < 0):
+            warnings.warn(
+                f"the data promises values in [{least:g}, {most:g}], the first batch has [{low:g}, {high:g}]",
+                stacklevel=2,
+            )
+
+
+def _in_memory(dataset: Any, device: torch.device) -> tuple[Tensor, ...] | None:
+    tensors = getattr(dataset, "tensors", None)
+    if not isinstance(tensors, tuple) or not 1 <= len(tensors) <= 2:
+        return None
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors) > IN_MEMORY_BYTES:
+        return None
+    return tuple(tensor.to(device) for tensor in tensors)
+
+
+def _as_batch(items: Any, spec: DataSpec, device: torch.device) -> Batch:
+    parts: Sequence[Tensor] = (items,) if isinstance(items, Tensor) else items
+    real = parts[0].to(device, non_blocking=True)
+    real = real.float().div(127.5).sub(1.0) if real.dtype == torch.uint8 else real.float()
+    labels = parts[1].to(device, non_blocking=True) if spec.num_classes and len(parts) > 1 else None
+    return Batch(real, labels)
+
+
+def _infer_spec(dataset: Any) -> DataSpec:
+    """From the first sample: images [C, H, W] are in (-1, 1), everything else is unbounded."""
+    sample = next(iter(dataset)) if isinstance(dataset, IterableDataset) else dataset[0]
+    first, *rest = sample if isinstance(sample, tuple | list) else (sample,)
+    if not isinstance(first, Tensor):
+        raise TypeError(f"expected samples that are tensors, got {type(first).__name__}; add a transform to the data set")
+    tensors = getattr(dataset, "tensors", ())
+    has_classes = len(tensors) == 2 and not tensors[1].is_floating_point() and tensors[1].dim() == 1 and bool(rest)
+    return DataSpec(
+        shape=tuple(first.shape),
+        num_classes=int(tensors[1].max()) + 1 if has_classes else 0,
+        value_range=(-1.0, 1.0) if first.dim() == 3 else None,
+    )

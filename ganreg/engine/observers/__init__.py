@@ -1,0 +1,122 @@
+"""Who is told: a run's observers, in the main process, the random state forked so that watching changes nothing."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganreg.contracts import STATISTICS, Observer
+from ganreg.engine.run import Run
+from ganreg.engine.step import Work
+from ganreg.errors import GanregError
+
+
+class Observers:
+    """Tells each observer, when it is due, the values of a step.
+
+    An observer is due every `log_every` steps, or every `every` steps where it says so; and at the last step.  One that raises
+    is dropped with a warning; a `GanregError` ends the run.  `seconds` adds up what observing costs.
+    """
+
+    def __init__(self, run: Run, observers: Sequence[Observer]) -> None:
+        self.run = run
+        self.observers = list(observers)
+        self.seconds = 0.0
+        self._began = self._last = time.perf_counter()
+        self._last_images = run.state.images
+
+    def started(self) -> None:
+        """Before the first step."""
+        self._tell(self.observers, lambda observer: observer.started(self.run))
+        self._began = self._last = time.perf_counter()
+
+    def stepped(self, work: Work, *, is_last: bool) -> str | None:
+        """After each step -> "stop" when an observer says so.  Raises NonFiniteError when the gate has closed."""
+        step = self.run.state.step
+        due = [observer for observer in self.observers if is_last or step % self._interval(observer) == 0]
+        if not due:
+            return None
+        entered = time.perf_counter()
+        work.gate.look(step)
+        values = self._read(work, entered)
+        answers: list[Any] = []
+        self._tell(due, lambda observer: answers.append(observer.stepped(step, values)))
+        self.seconds += time.perf_counter() - entered
+        return "stop" if "stop" in answers else None
+
+    def finished(self, status: str) -> None:
+        """The run ended."""
+        self._tell(self.observers, lambda observer: observer.finished(status))
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint was written."""
+        self._tell(self.observers, lambda observer: observer.saved(path))
+
+    def _interval(self, observer: Observer) -> int:
+        return getattr(observer, "every", None) or self.run.settings.log_every
+
+    def _tell(self, observers: Sequence[Observer], call: Callable[[Observer], object]) -> None:
+        device = self.run.state.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            for observer in list(observers):
+                try:
+                    call(observer)
+                except GanregError:
+                    raise
+                except Exception as error:
+                    self.observers.remove(observer)
+                    told = f"observer {type(observer).__name__} is dropped: {type(error).__name__}: {error}"
+                    warnings.warn(told, stacklevel=2)
+
+    def _read(self, work: Work, now: float) -> dict[str, float]:
+        """Everything on the device in one read."""
+        state = self.run.state
+        names = [name for name in work.values if name != "statistics"]
+        rows = [work.values[name].detach().float().reshape(1) for name in names]
+        numbers = torch.cat([*rows, work.values["statistics"].float()]).tolist()
+        told = dict(zip([*names, *STATISTICS], numbers, strict=True))
+        images = state.images - self._last_images
+        values: dict[str, float] = {
+            "step": state.step,
+            "images": state.images,
+            "seconds": round(now - self._began, 3),
+            "loss_d": told["loss_d"],
+            "loss_g": told["loss_g"],
+            "d_real": told["d_real"],
+            "d_fake": told["d_fake"],
+            "accuracy_d": (told["real_accuracy"] + told["fake_accuracy"]) / 2,
+            "real_logit": told["real_logit"],
+            "fake_logit": told["fake_logit"],
+            **{name: value for name, value in told.items() if name.startswith("penalty_")},
+            "lr_d": _lr(state.optimizers["discriminator"]),
+            "lr_g": _lr(state.optimizers["generator"]),
+            "images_per_second": round(images / max(now - self._last, 1e-9), 1),
+        }
+        if images:
+            self._last, self._last_images = now, state.images
+        return values
+
+
+def balance(values: Mapping[str, float], equilibrium: tuple[float, float] | None) -> str:
+    """How the game stands, in words: the distance from equilibrium means something only beside D's accuracy."""
+    accuracy = values["accuracy_d"]
+    if accuracy >= 0.95:
+        words = "D wins"
+    elif accuracy >= 0.6:
+        words = "D is ahead"
+    elif accuracy >= 0.4:
+        words = "D cannot tell"
+    else:
+        words = "G is ahead"
+    if equilibrium is None:
+        return words
+    return f"{abs(values['loss_d'] - equilibrium[0]):.2f} from equilibrium, {words}"
+
+
+def _lr(optimizer: torch.optim.Optimizer) -> float:
+    return float(optimizer.param_groups[0].get("lr", float("nan")))

@@ -1,0 +1,34 @@
+"""metrics.jsonl: one JSON object for each logged step."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from ganreg.contracts import Observer
+from ganreg.engine.run import Run
+
+
+class MetricsLog(Observer):
+    """Appends to RUN/metrics.jsonl; a resumed run first cuts the file back to the step it goes on from."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def started(self, run: Run) -> None:
+        """Drop lines of steps that will be run again."""
+        if not self.path.exists():
+            return
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= run.state.step]
+        part = self.path.with_name(".metrics.jsonl.part")
+        part.write_text("".join(kept), encoding="utf-8")
+        part.replace(self.path)
+
+    def stepped(self, step: int, values: Mapping[str, float]) -> None:
+        """One line; what is not finite is null, because JSON has no nan."""
+        row = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")

@@ -1,0 +1,49 @@
+"""A run: what was asked for, and what its observers may see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganreg.contracts import GAN, DataSpec
+from ganreg.engine.sampling import Labels, refresh, sample
+from ganreg.engine.settings import RunSettings as RunSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ganreg.engine.state import State
+
+
+@dataclass
+class Run:
+    """One training run, as an observer sees it."""
+
+    gan: GAN
+    spec: DataSpec
+    settings: RunSettings
+    config: Mapping[str, Any]
+    state: State
+    total_steps: int
+    equilibrium: tuple[float, float] | None = None
+    directory: Path | None = None
+    reals: Tensor | None = None
+
+    labels: Labels = field(default_factory=Labels)
+
+    def refresh(self) -> None:
+        """Give the averaged generator batch norm statistics of its own."""
+        if self.state.ema is not None:
+            refresh(self.averaged, labels=self.labels, device=self.state.device)
+
+    def sample(self, count: int, *, seed: int) -> Tensor:
+        """Samples [count, *spec.shape] of the averaged generator, from this seed alone."""
+        self.refresh()
+        return sample(self.averaged, count, labels=self.labels, seed=seed, device=self.state.device)
+
+    @property
+    def averaged(self) -> Any:
+        """The generator to sample from: the moving average where there is one, else G itself."""
+        return self.state.ema.module if self.state.ema is not None else self.gan.generator

@@ -1,0 +1,134 @@
+"""The run directory: claimed by one process, holding everything a run leaves behind.
+
+RUN/config.yaml  environment.json  metrics.jsonl  samples/  checkpoints/  exit.json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ganreg.errors import RunBusyError, RunExistsError, StorageError
+
+OWN = {".lock", ".owner.json"}  # what a claim itself leaves in a directory
+
+
+def next_free(root: Path) -> Path:
+    """runs/0001, runs/0002, …: the first number after all that are there."""
+    numbers = [int(path.name) for path in root.glob("[0-9]*") if path.name.isdigit()] if root.is_dir() else []
+    return root / f"{max(numbers, default=0) + 1:04d}"
+
+
+def check(directory: Path) -> None:
+    """Look, and touch nothing.  Raises RunBusyError, RunExistsError, StorageError."""
+    if any(not char.isprintable() for char in str(directory)):
+        raise StorageError(
+            "the run directory's name holds a control character", at=repr(str(directory)), fix="give another --out"
+        )
+    try:
+        exists = _exists(directory)
+        if exists and not directory.is_dir():
+            raise RunExistsError("the run directory is a file", at=str(directory), fix="give another --out")
+        if exists:
+            _check_busy(directory)
+            if any(path.name not in OWN for path in directory.iterdir()):
+                raise RunExistsError(
+                    "the run directory is not empty",
+                    at=str(directory),
+                    fix=f"go on with --resume {directory}, or give another --out",
+                )
+        parent = directory
+        while not _exists(parent):
+            parent = parent.parent
+    except OSError as error:
+        raise StorageError(
+            f"the run directory cannot be made: {error.strerror}", at=str(directory), fix="give another --out"
+        ) from error
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise StorageError(f"'{parent}' cannot be written to", at=str(directory), fix="give another --out")
+
+
+def _exists(path: Path) -> bool:
+    """As Path.exists, but a name that the system cannot take is an error and not an absence."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _check_busy(directory: Path) -> None:
+    if (directory / ".lock").exists():
+        lock = FileLock(directory / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise _busy(directory) from None
+        lock.release()
+
+
+def _busy(directory: Path) -> RunBusyError:
+    try:
+        owner = json.loads((directory / ".owner.json").read_text())
+        who = f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+    except (OSError, ValueError, KeyError):
+        who = "another process"
+    return RunBusyError(
+        f"the run directory is in use by {who}", at=str(directory), fix="wait for it to end, or give another --out"
+    )
+
+
+class RunDirectory:
+    """A directory that this process owns until `release`."""
+
+    def __init__(self, path: Path, *, resume: bool = False) -> None:
+        if not resume:
+            check(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self.path = path
+            self._lock = FileLock(path / ".lock")
+            self._lock.acquire(timeout=0)
+            owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+            self.write_json(".owner.json", owner)
+        except Timeout:
+            raise _busy(path) from None
+        except OSError as error:
+            raise StorageError(
+                f"the run directory cannot be made: {error.strerror}", at=str(path), fix="give another --out"
+            ) from error
+
+    def write_json(self, name: str, values: Mapping[str, Any]) -> None:
+        """A JSON file, replaced whole."""
+        self.write_text(name, json.dumps(values, indent=2) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """A text file, replaced whole."""
+        part = self.path / f".{name.lstrip('.')}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(self.path / name)
+
+    def ended(self, *, code: int, step: int, error: str = "", checkpoint: Path | None = None) -> None:
+        """Say how the run ended, for tools that cannot see our exit status."""
+        values = {
+            "code": code,
+            "error": error,
+            "step": step,
+            "checkpoint": str(checkpoint.name) if checkpoint else None,
+        }
+        self.write_json("exit.json", {**values, "at": _now()})
+
+    def release(self) -> None:
+        """Let go."""
+        self._lock.release()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,64 @@
+"""Making samples: latents and labels from a seed, the generator in eval mode, batch norm's statistics re-estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ganreg.engine.networks import Player
+from ganreg.nn.batchnorm import estimate_statistics
+
+STATISTICS_BATCHES = 16
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels of fakes, drawn from the classes' shares in the data; None where there are no classes."""
+
+    shares: Tensor | None = None
+
+    @classmethod
+    def like(cls, labels: Tensor | None, num_classes: int) -> Labels:
+        """From the data's labels [M]; every class alike when these are not at hand."""
+        if not num_classes:
+            return cls()
+        if labels is None:
+            return cls(torch.full((num_classes,), 1.0 / num_classes))
+        return cls(torch.bincount(labels.flatten().cpu(), minlength=num_classes).double() / labels.numel())
+
+    def draw(self, count: int, rng: torch.Generator) -> Tensor | None:
+        """Labels [count] on the generator's device."""
+        if self.shares is None:
+            return None
+        return torch.multinomial(self.shares.to(rng.device), count, replacement=True, generator=rng)
+
+
+@torch.no_grad()
+def sample(network: nn.Module, count: int, *, labels: Labels, seed: int, device: torch.device) -> Tensor:
+    """`count` samples [count, *shape] that depend on the seed alone, in batches; the network stays in its mode."""
+    num_classes = 0 if labels.shares is None else len(labels.shares)
+    player = Player(network, role="generator", num_classes=num_classes)
+    rng = torch.Generator(device).manual_seed(seed)
+    was_training = network.training
+    network.eval()
+    made = []
+    for _ in range(0, count, BATCH):  # whole batches, so that sample i does not depend on `count`
+        z = torch.randn(BATCH, player.latent_dim, generator=rng, device=device)
+        made.append(player(z, labels.draw(BATCH, rng)))
+    network.train(was_training)
+    return torch.cat(made)[:count]
+
+
+def refresh(network: nn.Module, *, labels: Labels, device: torch.device) -> None:
+    """Estimate batch norm's statistics anew for averaged weights, from latents of their own."""
+    num_classes = 0 if labels.shares is None else len(labels.shares)
+    player = Player(network, role="generator", num_classes=num_classes)
+    rng = torch.Generator(device).manual_seed(0)
+    batches = [
+        (torch.randn(BATCH, player.latent_dim, generator=rng, device=device), labels.draw(BATCH, rng))
+        for _ in range(STATISTICS_BATCHES)
+    ]
+    estimate_statistics(network, lambda: [player(z, chosen) for z, chosen in batches])

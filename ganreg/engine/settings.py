@@ -1,0 +1,35 @@
+"""What is asked of a run: how long, how often, on what.  Without torch, so that a command line lists it at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ganreg.nn.ema_settings import EMASettings
+
+Count = Annotated[int, Field(ge=1, le=10**9)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSettings:
+    """How long, how often, on what; the same names in Python, YAML and on the command line."""
+
+    epochs: Annotated[float, Field(gt=0, le=1e6, description="passes of D over the data; instead of steps")] | None = None
+    steps: Annotated[Count, Field(description="updates of both networks")] | None = None
+    batch_size: Annotated[int, Field(ge=1, le=2**20, description="samples per update")] = 64
+    discriminator_steps: Annotated[int, Field(ge=1, le=1000, description="updates of D for one of G")] = 1
+    latents: Annotated[
+        Literal["shared", "fresh"], Field(description="G's phase reuses D's fakes (shared) or draws new ones (fresh)")
+    ] = "shared"
+    ema: Annotated[EMASettings, Field(description="moving average of G's weights")] | None = field(default_factory=EMASettings)
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="of weights, latents and the order of the data")] = 0
+    device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"
+    workers: Annotated[int, Field(ge=0, le=1024, description="processes that read data")] = 0
+    log_every: Annotated[Count, Field(description="steps between lines of metrics.jsonl")] = 50
+    sample_every: Annotated[int, Field(ge=0, description="steps between sample grids; 0: never; none: ten a run")] | None = None
+    checkpoint_every: (
+        Annotated[int, Field(ge=0, description="steps between checkpoints; 0: only the last; none: five a run")] | None
+    ) = None
+    keep: Annotated[int, Field(ge=1, description="checkpoints that stay")] = 3

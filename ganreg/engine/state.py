@@ -1,0 +1,121 @@
+"""Everything that must survive: with it, a run goes on bit for bit as if it had never stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from ganreg.contracts import GAN
+from ganreg.engine.data import Batches
+from ganreg.nn.ema import EMA
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass
+class State:
+    """Both networks, their optimizers, the average, the random streams, the position in the data."""
+
+    gan: GAN
+    ema: EMA | None
+    optimizers: Mapping[str, Optimizer]
+    batches: Batches
+    rng: torch.Generator
+    device: torch.device
+    components: Mapping[str, Any] = field(default_factory=dict)
+    step: int = 0
+    images: int = 0
+
+    def advance(self, *, images: int) -> None:
+        """One step is done, and so many real images were seen by G's opponent in it."""
+        self.step += 1
+        self.images += images
+
+    def tensors(self) -> dict[str, Tensors]:
+        """File name -> tensors: what goes into safetensors files."""
+        files: dict[str, Tensors] = {
+            "generator": dict(self.gan.generator.state_dict()),
+            "discriminator": dict(self.gan.discriminator.state_dict()),
+            "random": self._random(),
+        }
+        if self.ema is not None:
+            files["ema"] = dict(self.ema.module.state_dict())
+        for name, optimizer in self.optimizers.items():
+            files[f"optimizer-{name}"] = {
+                f"{index}.{key}": value
+                for index, moments in optimizer.state_dict()["state"].items()
+                for key, value in moments.items()
+                if isinstance(value, Tensor)
+            }
+        for name, component in self.components.items():
+            saved = component.state_dict()
+            files[f"component-{name}"] = {key: value for key, value in saved.items() if isinstance(value, Tensor)}
+        return files
+
+    def values(self) -> dict[str, Any]:
+        """Everything that is not a tensor: what goes into state.json."""
+        optimizers = {}
+        for name, optimizer in self.optimizers.items():
+            saved = optimizer.state_dict()
+            optimizers[name] = {
+                "groups": [{k: v for k, v in group.items() if k != "schedules"} for group in saved["param_groups"]],
+                "state": {
+                    str(index): {key: value for key, value in moments.items() if not isinstance(value, Tensor)}
+                    for index, moments in saved["state"].items()
+                },
+            }
+        return {
+            "step": self.step,
+            "images": self.images,
+            "position": self.batches.position,
+            "optimizers": optimizers,
+            "components": {
+                name: {key: value for key, value in component.state_dict().items() if not isinstance(value, Tensor)}
+                for name, component in self.components.items()
+            },
+        }
+
+    def restore(self, files: Mapping[str, Tensors], values: Mapping[str, Any]) -> None:
+        """Take everything back from `tensors()` and `values()`.  Raises RuntimeError or KeyError when they do not fit."""
+        self.gan.generator.load_state_dict(files["generator"])
+        self.gan.discriminator.load_state_dict(files["discriminator"])
+        if self.ema is not None:
+            self.ema.module.load_state_dict(files["ema"])
+        for name, optimizer in self.optimizers.items():
+            _restore_optimizer(optimizer, files[f"optimizer-{name}"], values["optimizers"][name])
+        for name, component in self.components.items():
+            component.load_state_dict({**files.get(f"component-{name}", {}), **values["components"].get(name, {})})
+        self.step, self.images = int(values["step"]), int(values["images"])
+        self.batches.seek(int(values["position"]))
+        torch.set_rng_state(files["random"]["torch"])
+        self.rng.set_state(files["random"]["latents"])
+        if "cuda" in files["random"] and self.device.type == "cuda":
+            torch.cuda.set_rng_state(files["random"]["cuda"], self.device)
+
+    def _random(self) -> Tensors:
+        streams = {"torch": torch.get_rng_state(), "latents": self.rng.get_state()}
+        if self.device.type == "cuda":
+            streams["cuda"] = torch.cuda.get_rng_state(self.device)
+        return streams
+
+
+def _restore_optimizer(optimizer: Optimizer, tensors: Tensors, values: Mapping[str, Any]) -> None:
+    state: dict[int, dict[str, Any]] = {int(index): dict(moments) for index, moments in values["state"].items()}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition(".")
+        state.setdefault(int(index), {})[key] = tensor
+    schedules = [group.get("schedules") for group in optimizer.param_groups]
+    optimizer.load_state_dict({"state": state, "param_groups": [_tuples(group) for group in values["groups"]]})
+    for group, schedule in zip(optimizer.param_groups, schedules, strict=True):
+        if schedule is not None:
+            group["schedules"] = schedule
+
+
+def _tuples(group: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples; torch's betas are one."""
+    return {key: tuple(value) if isinstance(value, list) and key != "params" else value for key, value in group.items()}

@@ -1,0 +1,39 @@
+"""Exponential moving average of a generator's weights, by half-life in images.
+
+    θ_ema = b θ_ema + (1 - b) θ,   b = 0.5^(batch / half-life),   half-life <= ramp · images seen
+
+Yazıcı et al., "The Unusual Effectiveness of Averaging in GAN Training", 2018.  https://arxiv.org/abs/1806.04498
+The ramp lets a young average follow: early weights are forgotten at the pace at which images are seen.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from ganreg.nn.ema_settings import EMASettings as EMASettings
+
+
+class EMA:
+    """Keeps `module`, the averaged copy of a network, in eval mode."""
+
+    def __init__(self, network: nn.Module, settings: EMASettings) -> None:
+        self.settings = settings
+        self.module = deepcopy(network).eval().requires_grad_(False)
+        self._pairs = [pair for pair in zip(_floats(self.module), _floats(network), strict=True) if pair[0].numel()]
+
+    @torch.no_grad()
+    def update(self, *, batch_size: int, images: int, closed: Tensor) -> None:
+        """Move towards the network; `closed` (0-dim, 1.0 after a refused update) leaves the average as it is, bit for bit."""
+        share = (1.0 - self.settings.decay(batch_size, images)) * (1.0 - closed)
+        averaged, current = [list(side) for side in zip(*self._pairs, strict=True)]
+        difference = torch._foreach_sub(current, averaged)
+        torch._foreach_mul_(difference, share)
+        torch._foreach_add_(averaged, difference)
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    tensors = [*network.parameters(), *network.buffers()]
+    return [tensor for tensor in tensors if tensor.is_floating_point()]

@@ -1,0 +1,57 @@
+"""From tensors to pictures: the one conversion to bytes, a grid of images, a scatter of points."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+MARGIN = 2
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Images in [-1, 1] -> uint8 in [0, 255]: -1 is 0, 1 is 255, rounded to the nearest, clipped."""
+    return (images.float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def picture(samples: Tensor, *, at_least: int = 512) -> Image.Image | None:
+    """Samples [N, C, H, W] (C = 1 or 3) or points [N, 2] -> a picture of about `at_least` pixels; None for other shapes."""
+    if samples.dim() == 4 and samples.shape[1] in (1, 3):
+        return grid(samples, at_least=at_least)
+    if samples.dim() == 2 and samples.shape[1] == 2:
+        return scatter(samples, size=at_least)
+    return None
+
+
+def grid(images: Tensor, *, at_least: int = 512) -> Image.Image:
+    """Images [N, C, H, W] in [-1, 1] -> a square sheet, each pixel enlarged by a whole number."""
+    count, channels, height, width = images.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, channels), 96, np.uint8)
+    for index, image in enumerate(to_uint8(images).cpu().permute(0, 2, 3, 1).numpy()):
+        top = MARGIN + (index // columns) * (height + MARGIN)
+        left = MARGIN + (index % columns) * (width + MARGIN)
+        sheet[top : top + height, left : left + width] = image
+    factor = max(1, round(at_least / max(sheet.shape)))
+    sheet = sheet.repeat(factor, axis=0).repeat(factor, axis=1)
+    return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
+
+
+def scatter(points: Tensor, *, size: int = 512) -> Image.Image:
+    """Points [N, 2] -> a square plot with both axes from -limit to limit, x to the right, y up."""
+    canvas = Image.new("L", (size, size), 255)
+    draw = ImageDraw.Draw(canvas)
+    finite = points.detach().float().cpu()
+    finite = finite[torch.isfinite(finite).all(dim=1)]
+    limit = max(1.0, float(finite.abs().quantile(0.999)) * 1.2) if len(finite) else 1.0
+    draw.line([(size // 2, 0), (size // 2, size)], fill=220)
+    draw.line([(0, size // 2), (size, size // 2)], fill=220)
+    for x, y in finite.tolist():
+        column, row = (x / limit + 1) / 2 * (size - 1), (1 - y / limit) / 2 * (size - 1)
+        draw.ellipse([column - 1.5, row - 1.5, column + 1.5, row + 1.5], fill=30)
+    draw.text((4, 4), f"±{limit:.3g}", fill=90)
+    return canvas

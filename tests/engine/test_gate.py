@@ -1,0 +1,98 @@
+"""A poisoned step leaves everything as it was, bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from ganreg.components.losses.bce import BCE
+from ganreg.engine import loop
+from ganreg.engine.phases import phases
+from ganreg.errors import NonFiniteError
+from tests.engine.small import bits, game, work
+
+OPTIMIZERS = {
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+    "adam": torch.optim.Adam,
+    "fused adam": lambda params, lr: torch.optim.Adam(params, lr=lr, fused=True),
+    "fused sgd": lambda params, lr: torch.optim.SGD(params, lr=lr, momentum=0.9, fused=True),
+}
+
+
+class Watch:
+    """Looks at the gate after each step."""
+
+    def __init__(self, ours: Any) -> None:
+        self.ours = ours
+        self.good: Any = None
+
+    def stepped(self, ours: Any, *, is_last: bool) -> None:
+        ours.gate.look(ours.state.step)
+        self.good = everything(ours)
+
+
+def everything(ours: Any) -> list[Any]:
+    moments = [optimizer.state_dict()["state"] for optimizer in ours.state.optimizers.values()]
+    told = [{k: v.numpy().tobytes() if isinstance(v, torch.Tensor) else v for k, v in m.items()} for s in moments for m in s.values()]
+    modules = (ours.state.gan.generator, ours.state.gan.discriminator, ours.state.ema.module)
+    return [*(bits(module) for module in modules), told]
+
+
+@pytest.mark.parametrize("side", ["discriminator", "generator"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_poisoned_loss_leaves_the_state_of_the_last_good_step(optimizer: str, side: str):
+    class Poisoned(BCE):
+        def discriminator_value_and_grad(self, real: Any, fake: Any, scale: Any) -> Any:
+            result = super().discriminator_value_and_grad(real, fake, scale)
+            poison = torch.nan if side == "discriminator" and ours.state.step == 3 else 0.0
+            return result._replace(grads=tuple(grad + poison for grad in result.grads))
+
+        def generator_value_and_grad(self, fake: Any, real: Any, scale: Any) -> Any:
+            result = super().generator_value_and_grad(fake, real, scale)
+            return result._replace(value=result.value + (torch.inf if side == "generator" and ours.state.step == 3 else 0.0))
+
+    ours = work(game(norm=True), loss=Poisoned(), optimizer=OPTIMIZERS[optimizer])
+    watch = Watch(ours)
+
+    with pytest.raises(NonFiniteError, match=rf"error\[GR401\]: the {side}'s loss or gradient is not finite; .* step 4") as told:
+        loop.train(ours, phases((), 1), watch, last_step=10, batch_size=8)
+
+    assert told.value.exit_code == 5
+    generator, discriminator, averaged, moments = everything(ours)
+    assert [generator, averaged] == [watch.good[0], watch.good[2]]
+    if side == "discriminator":  # in the other case D had moved before G's loss was known
+        assert [discriminator, moments] == [watch.good[1], watch.good[3]]
+
+
+def test_a_gate_that_is_read_late_still_names_the_step_and_keeps_the_weights():
+    ours = work(game(norm=True))
+    turn = phases((), 1)
+    for _ in range(3):
+        run_step(ours, turn)
+    good = everything(ours)[0:3]
+    poison, ours.loss = ours.loss, Nan()
+    run_step(ours, turn)
+    ours.loss = poison
+    for _ in range(5):
+        run_step(ours, turn)
+
+    with pytest.raises(NonFiniteError, match="before step 4"):
+        ours.gate.look(ours.state.step)
+    assert everything(ours)[0:3] == good
+
+
+class Nan(BCE):
+    def discriminator_value_and_grad(self, real: Any, fake: Any, scale: Any) -> Any:
+        result = super().discriminator_value_and_grad(real, fake, scale)
+        return result._replace(value=result.value * torch.nan)
+
+
+def run_step(ours: Any, turn: Any) -> None:
+    for phase in turn:
+        phase.run(ours)
+    ours.state.advance(images=8)
+    ours.state.ema.update(batch_size=8, images=ours.state.images, closed=ours.gate.closed)
+    ours.gate.end_of_step()

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ganreg.nn.ema import EMA, EMASettings
+
+OPEN, CLOSED = torch.tensor(0.0), torch.tensor(1.0)
+
+
+def averaged(settings: EMASettings, *, images: int, closed: torch.Tensor = OPEN) -> float:
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(network.weight)
+    ema = EMA(network, settings)
+    nn.init.ones_(network.weight)
+    ema.update(batch_size=10, images=images, closed=closed)
+    return ema.module.weight.item()
+
+
+def test_after_one_half_life_the_average_is_half_way():
+    assert averaged(EMASettings(half_life=10.0, ramp=None), images=10) == pytest.approx(0.5)
+
+
+def test_a_young_average_follows_faster():
+    assert averaged(EMASettings(half_life=1e6, ramp=0.05), images=200) == pytest.approx(0.5)
+    assert averaged(EMASettings(half_life=1e6, ramp=None), images=200) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_a_closed_gate_leaves_the_average_as_it_is():
+    assert averaged(EMASettings(half_life=10.0), images=10, closed=CLOSED) == 0.0
+
+
+def test_buffers_are_averaged_and_integers_left():
+    network = nn.BatchNorm1d(1)
+    ema = EMA(network, EMASettings(half_life=10.0, ramp=None))
+    network(torch.tensor([[10.0], [10.0]]))
+
+    ema.update(batch_size=10, images=10, closed=OPEN)
+
+    assert ema.module.running_mean.item() == pytest.approx(0.5)
+    assert ema.module.num_batches_tracked.item() == 0
+    assert not ema.module.training

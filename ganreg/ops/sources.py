@@ -1,0 +1,64 @@
+"""The C++ sources of the operators, and the law by which a file's name decides its compiler flags.
+
+    csrc/cpu/<op>.cpp              torch face: stable ABI headers only
+    csrc/cpu/<op>_<variant>.cpp    torch-free variant, compiled with the flags of its suffix
+
+The sources lie at the root of a checkout and inside the package of an installed wheel.  This module imports the
+standard library alone, because setup.py reads it where torch may be absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+FLAGS = (
+    "-O3",
+    "-std=c++17",
+    "-fPIC",
+    "-ffp-contract=off",  # a fused multiply-add only where it is written out, so that every variant agrees
+    "-DTORCH_TARGET_VERSION=0x020b000000000000",  # the stable ABI of torch 2.11, which later ones keep
+)
+"""Flags of every source."""
+
+VARIANT_FLAGS: dict[str, tuple[str, ...]] = {
+    "_scalar": (),
+    "_avx2": ("-mavx2", "-mfma"),
+    "_avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"),
+}
+"""Further flags of a torch-free variant, by the suffix of its name."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def folder() -> Path:
+    """The csrc that belongs to this package: `ganreg/csrc` in a wheel, `csrc` beside the package in a checkout."""
+    inside = _PACKAGE / "csrc"
+    return inside if inside.is_dir() else _PACKAGE.parent / "csrc"
+
+
+def variant_flags(source: Path) -> tuple[str, ...] | None:
+    """Further flags of a torch-free variant; None for a torch face."""
+    for suffix, flags in VARIANT_FLAGS.items():
+        if source.stem.endswith(suffix):
+            return flags
+    return None
+
+
+def cpu_sources() -> list[Path]:
+    """Every source of the CPU library, in a fixed order."""
+    return sorted((folder() / "cpu").glob("*.cpp"))
+
+
+def digest() -> str:
+    """12 hexadecimal digits that change with any source, header or flag: a library built from others is not ours."""
+    content = hashlib.sha256(repr((FLAGS, VARIANT_FLAGS)).encode())
+    for path in sorted(path for path in folder().rglob("*") if path.suffix in {".h", ".cpp"}):
+        content.update(f"{path.relative_to(folder()).as_posix()}\n".encode())
+        content.update(path.read_bytes())
+    return content.hexdigest()[:12]
+
+
+def library_name() -> str:
+    """The stem of the CPU library's file."""
+    return f"_cpu_{digest()}"

@@ -1,0 +1,65 @@
+"""A file's name decides its flags, and any change of a source changes the digest."""
+
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from ganreg.ops import sources
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of csrc that may be changed."""
+    folder = tmp_path / "csrc"
+    shutil.copytree(sources.folder(), folder)
+    monkeypatch.setattr(sources, "folder", lambda: folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("bce_with_logits.cpp", None),
+        ("bce_with_logits_scalar.cpp", ()),
+        ("bce_with_logits_avx2.cpp", ("-mavx2", "-mfma")),
+    ],
+)
+def test_the_suffix_decides_the_flags(name, flags):
+    assert sources.variant_flags(Path(name)) == flags
+
+
+def test_an_avx512_variant_gets_avx512_flags():
+    assert "-mavx512f" in (sources.variant_flags(Path("hinge_avx512.cpp")) or ())
+
+
+def test_the_sources_of_the_cpu_library():
+    assert [path.name for path in sources.cpu_sources()] == ["bce_with_logits.cpp", "bce_with_logits_scalar.cpp"]
+
+
+@pytest.mark.parametrize("name", ["pointwise.h", "cpu/bce_with_logits.cpp", "check.h"])
+def test_the_digest_changes_with_every_source(copied, name):
+    before = sources.digest()
+    assert sources.digest() == before
+
+    (copied / name).write_text((copied / name).read_text() + "\n")
+
+    assert sources.digest() != before
+
+
+def test_the_digest_changes_with_the_flags(monkeypatch):
+    before = sources.digest()
+    monkeypatch.setattr(sources, "FLAGS", (*sources.FLAGS, "-g"))
+
+    assert sources.digest() != before
+
+
+def test_the_law_is_read_without_torch_and_without_the_package(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"torch", "ganreg"}]:
+        monkeypatch.setitem(sys.modules, name, None)  # importing it would raise
+
+    law = runpy.run_path(str(Path(sources.__file__)))
+
+    assert law["library_name"]() == sources.library_name()

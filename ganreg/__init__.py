@@ -7,7 +7,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ganreg import testing as testing
     from ganreg.assembly import train_gan as train_gan
     from ganreg.assembly.load import load_generator as load_generator
     from ganreg.contracts import GAN as GAN
@@ -35,7 +34,6 @@ _HOME = {
     "create": "registry",
     "hookimpl": "hookspecs",
     "load_generator": "assembly.load",
-    "testing": "",
     "train_gan": "assembly",
 }
 
@@ -58,8 +56,7 @@ if not TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'ganreg' has no attribute '{name}'")
-    home = _HOME[name]
-    value = getattr(import_module(f"ganreg.{home}"), name) if home else import_module(f"ganreg.{name}")
+    value = getattr(import_module(f"ganreg.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 

@@ -29,7 +29,7 @@ def picture(samples: Tensor, *, at_least: int = 512) -> Image.Image | None:
 def grid(images: Tensor, *, at_least: int = 512) -> Image.Image:
     """Images [N, C, H, W] in [-1, 1] -> a square sheet, each pixel enlarged by a whole number."""
     count, channels, height, width = images.shape
-    columns = math.ceil(math.sqrt(count))
+    columns = max(1, math.ceil(math.sqrt(count)))
     rows = math.ceil(count / columns)
     sheet = np.full((rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, channels), 96, np.uint8)
     for index, image in enumerate(to_uint8(images).cpu().permute(0, 2, 3, 1).numpy()):

@@ -20,8 +20,10 @@ from ganreg import settings as settings_of
 from ganreg.contracts import GIVEN, KINDS, PLURALS, Component, DataSpec, Kind, Recipe
 from ganreg.errors import (
     ContractError,
+    GanregError,
     NameConflictError,
     PluginError,
+    SettingsError,
     UnknownNameError,
     UsageError,
     WrongKindError,
@@ -79,8 +81,16 @@ class Part:
         return settings_of.validate(self.model, values, owner=self.owner, place=place)
 
     def build(self, values: Mapping[str, Any], *given: Any) -> Any:
-        """Build the part from checked settings.  Raises ContractError when it is not what its kind must be."""
-        made = self.factory(*given, **values)
+        """Build the part from checked settings.
+
+        Raises SettingsError when the factory refuses them together, ContractError when the part is not what its kind must be.
+        """
+        try:
+            made = self.factory(*given, **values)
+        except GanregError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"{self.owner} cannot be built: {error}", at=self.owner, fix="change its settings") from error
         _keeps_contract(self, made)
         _remember(made, {"name": self.name, **settings_of.plain(self.model, values)})
         return made
@@ -273,7 +283,7 @@ def configure(*, files: Sequence[Path] = (), blocked: Sequence[str] = ()) -> Reg
     return _current
 
 
-def create(kind: Kind, name: str, *given: Any, spec: DataSpec | None = None, **settings: Any) -> Any:
+def create(kind: Kind, name: str, /, *given: Any, spec: DataSpec | None = None, **settings: Any) -> Any:
     """Build a component by name.  Networks and augmentations take `spec`; an optimizer its parameters by position.
 
     Raises UnknownNameError, WrongKindError, SettingsError with every fault, PluginError.

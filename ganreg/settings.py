@@ -251,6 +251,7 @@ def _to_the_point(faults: list[Any]) -> list[Any]:
     if len(faults) == 1:
         return faults
     inside = [fault for fault in faults if len(fault["loc"]) > 2]  # a mapping was given, and some of its keys are wrong
+    inside = inside or [fault for fault in faults if fault["type"] == "value_error"]  # its keys are right, a value is not
     return inside or [fault for fault in faults if fault["type"] not in ("dataclass_type", "none_required")] or faults
 
 
@@ -273,13 +274,11 @@ def _in_our_words(model: type[BaseModel], fault: Any, owner: str) -> str:
     if fault["type"] == "extra_forbidden" and not inner:
         return f"{owner} has no setting '{key}'.{did_you_mean(key, known)} Known: {', '.join(known) or 'none'}"
     inside = _names_inside(model, key)
-    name = ".".join([key, *(str(part) for part in inner if isinstance(part, int) or part in inside)])
+    name = ".".join([key, *(part for part in inner if part in inside)])
     if fault["type"] == "unexpected_keyword_argument":
         return f"{key} has no setting '{inner[-1]}'.{did_you_mean(inner[-1], inside)} Known: {', '.join(inside)}"
-    if fault["type"] == "missing":
-        return f"{name} is missing"
-    if fault["type"] == "missing_argument":
-        return f"{key}.{inner[-1]} is missing"
+    if fault["type"] in ("missing", "missing_argument"):
+        return f"{'.'.join([key, *(str(part) for part in inner[-1:])])} is missing"
     message = fault["msg"]
     if fault["type"] == "value_error" and not message.startswith("Value error, must "):
         return f"{name}: {message.removeprefix('Value error, ')}"  # it says itself what it got

@@ -160,7 +160,8 @@ def _represent_list(dumper: _Dumper, values: list[Any]) -> yaml.Node:
 
 
 def _represent_str(dumper: _Dumper, value: str) -> yaml.Node:
-    needs_quotes = bool(value) and not isinstance(scalar(value), str)
+    breaks = any(mark in value for mark in "\x85\u2028\u2029")  # line ends to YAML 1.1, which plain style loses
+    needs_quotes = breaks or (bool(value) and not isinstance(scalar(value), str))
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"' if needs_quotes else None)
 
 

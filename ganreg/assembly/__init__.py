@@ -14,17 +14,18 @@ from torch.utils.data import DataLoader, Dataset
 from ganreg import registry as registries
 from ganreg import settings as settings_of
 from ganreg.assembly.config import SCHEMA_VERSION, Choice, Config
-from ganreg.assembly.launch import Parts, Result, launch
+from ganreg.assembly.launch import Parts, Result, launch, ready
 from ganreg.contracts import GAN, Augmentation, DataSpec, Kind, Loss, Observer, Regularizer
 from ganreg.engine import rundir
 from ganreg.engine.data import Source, source_of
-from ganreg.engine.run import RunSettings
+from ganreg.engine.run import Run
+from ganreg.engine.settings import RunSettings
 from ganreg.nn.ema import EMASettings
 
 Data = str | Tensor | tuple[Tensor, Tensor] | Dataset[Any] | DataLoader[Any]
 OptimizerLike = str | Optimizer | Callable[[Iterable[nn.Parameter]], Optimizer]
 
-__all__ = ["Result", "train_config", "train_gan"]
+__all__ = ["Result", "check_config", "train_config", "train_gan"]
 
 
 def train_gan(
@@ -133,23 +134,8 @@ def train_config(
         rundir.check(out)
     with torch.random.fork_rng():
         torch.manual_seed(config.run.seed)
-        chosen = config.components
-        dataset, generator, discriminator = (_must(chosen[key]) for key in ("dataset", "generator", "discriminator"))
-        source = source_of(dataset.build())
-        augmentation = chosen["augmentation"]
-        parts = Parts(
-            gan=GAN(generator.build(source.spec), discriminator.build(source.spec)),
-            source=source,
-            loss=_must(chosen["loss"]).build(),
-            optimizers={
-                "discriminator": _must(chosen["discriminator_optimizer"]),
-                "generator": _must(chosen["generator_optimizer"]),
-            },
-            regularizers=[choice.build() for choice in config.regularizers],
-            augmentation=augmentation.build(source.spec) if augmentation is not None else None,
-        )
         return launch(
-            parts,
+            _parts(config),
             config.run,
             config.plain(),
             registries.current(),
@@ -158,6 +144,33 @@ def train_config(
             observers=observers,
             progress=progress,
         )
+
+
+def check_config(config: Config, *, resume: Path | None = None) -> Run:
+    """Build everything that a checked configuration names, look at the data, see that all fit; train and write nothing."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.run.seed)
+        run, _ = ready(_parts(config), config.run, config.plain(), resume=resume)
+        return run
+
+
+def _parts(config: Config) -> Parts:
+    """Built in an order that never changes, since the weights are drawn here."""
+    chosen = config.components
+    dataset, generator, discriminator = (_must(chosen[key]) for key in ("dataset", "generator", "discriminator"))
+    source = source_of(dataset.build())
+    augmentation = chosen["augmentation"]
+    return Parts(
+        gan=GAN(generator.build(source.spec), discriminator.build(source.spec)),
+        source=source,
+        loss=_must(chosen["loss"]).build(),
+        optimizers={
+            "discriminator": _must(chosen["discriminator_optimizer"]),
+            "generator": _must(chosen["generator_optimizer"]),
+        },
+        regularizers=[choice.build() for choice in config.regularizers],
+        augmentation=augmentation.build(source.spec) if augmentation is not None else None,
+    )
 
 
 def _source(dataset: Data) -> Source:

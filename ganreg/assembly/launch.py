@@ -94,6 +94,23 @@ def launch(
     progress: bool = True,
 ) -> Result:
     """Train.  The caller's random state is left as it was.  Raises GanregError of many kinds, before step 0 where it can."""
+    run, work = ready(parts, settings, config, resume=resume)
+    if work.state.step >= run.total_steps:
+        return Result(parts.gan, _average(run), {}, resume, f"already at step {work.state.step}")
+    return _run(
+        run,
+        work,
+        parts,
+        registry,
+        out=resume or out,
+        resumed=resume is not None,
+        observers=observers,
+        progress=progress,
+    )
+
+
+def ready(parts: Parts, settings: RunSettings, config: Mapping[str, Any], *, resume: Path | None = None) -> tuple[Run, Work]:
+    """Everything that comes before the first step and writes nothing: device, fit, state, a look at the data."""
     device = device_of(settings.device)
     for network in parts.gan:
         network.to(device).train()
@@ -112,18 +129,7 @@ def launch(
     if resume is not None:
         _restore(work.state, resume)
     run.reals = _look_at_data(work.state.batches, resumed=resume is not None)
-    if work.state.step >= total_steps:
-        return Result(parts.gan, _average(run), {}, resume, f"already at step {work.state.step}")
-    return _run(
-        run,
-        work,
-        parts,
-        registry,
-        out=resume or out,
-        resumed=resume is not None,
-        observers=observers,
-        progress=progress,
-    )
+    return run, work
 
 
 def _prepare(parts: Parts, settings: RunSettings, device: torch.device) -> tuple[Work, int, RunSettings]:

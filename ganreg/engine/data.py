@@ -229,7 +229,7 @@ def _infer_spec(dataset: Any) -> DataSpec:
     first, *rest = sample if isinstance(sample, tuple | list) else (sample,)
     if not isinstance(first, Tensor):
         raise TypeError(f"expected samples that are tensors, got {type(first).__name__}; add a transform to the data set")
-    tensors = getattr(dataset, "tensors", ())
+    tensors: Any = getattr(dataset, "tensors", ())
     has_classes = len(tensors) == 2 and not tensors[1].is_floating_point() and tensors[1].dim() == 1 and bool(rest)
     return DataSpec(
         shape=tuple(first.shape),

@@ -36,9 +36,13 @@ class Watch:
 
 def everything(ours: Any) -> list[Any]:
     moments = [optimizer.state_dict()["state"] for optimizer in ours.state.optimizers.values()]
-    told = [{k: v.numpy().tobytes() if isinstance(v, torch.Tensor) else v for k, v in m.items()} for s in moments for m in s.values()]
+    told = [{k: as_bytes(v) for k, v in moment.items()} for states in moments for moment in states.values()]
     modules = (ours.state.gan.generator, ours.state.gan.discriminator, ours.state.ema.module)
     return [*(bits(module) for module in modules), told]
+
+
+def as_bytes(value: Any) -> Any:
+    return value.numpy().tobytes() if isinstance(value, torch.Tensor) else value
 
 
 @pytest.mark.parametrize("side", ["discriminator", "generator"])
@@ -52,12 +56,15 @@ def test_a_poisoned_loss_leaves_the_state_of_the_last_good_step(optimizer: str, 
 
         def generator_value_and_grad(self, fake: Any, real: Any, scale: Any) -> Any:
             result = super().generator_value_and_grad(fake, real, scale)
-            return result._replace(value=result.value + (torch.inf if side == "generator" and ours.state.step == 3 else 0.0))
+            poison = torch.inf if side == "generator" and ours.state.step == 3 else 0.0
+            return result._replace(value=result.value + poison)
 
     ours = work(game(norm=True), loss=Poisoned(), optimizer=OPTIMIZERS[optimizer])
     watch = Watch(ours)
 
-    with pytest.raises(NonFiniteError, match=rf"error\[GR401\]: the {side}'s loss or gradient is not finite; .* step 4") as told:
+    with pytest.raises(
+        NonFiniteError, match=rf"error\[GR401\]: the {side}'s loss or gradient is not finite; .* step 4"
+    ) as told:
         loop.train(ours, phases((), 1), watch, last_step=10, batch_size=8)
 
     assert told.value.exit_code == 5

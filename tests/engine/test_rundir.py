@@ -50,9 +50,7 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path):
         rundir.check(tmp_path / "run")
 
 
-@pytest.mark.parametrize(
-    ("name", "what"), [("a" * 300, "File name too long"), ("two\nlines", "holds a control character")]
-)
+@pytest.mark.parametrize(("name", "what"), [("a" * 300, "File name too long"), ("two\nlines", "holds a control character")])
 def test_a_name_that_cannot_be_made_is_refused_before_anything_is(name: str, what: str, tmp_path: Path):
     with pytest.raises(StorageError, match=what) as told:
         rundir.check(tmp_path / name)

@@ -1,0 +1,1 @@
+"""A loss that cares less for what is already right."""

@@ -1,0 +1,21 @@
+"""How long an average remembers: the settings of `nn.ema`, without torch, so that a command line lists them at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EMASettings:
+    """How long the average remembers."""
+
+    half_life: Annotated[float, Field(gt=0, description="images after which a weight counts half")] = 500_000.0
+    ramp: Annotated[float, Field(gt=0, description="at most this share of the images seen so far; none: no ramp")] | None = 0.05
+
+    def decay(self, batch_size: int, images: int) -> float:
+        """b for a step of this many images, after so many."""
+        half_life = self.half_life if self.ramp is None else min(self.half_life, self.ramp * images)
+        return float(0.5 ** (batch_size / max(half_life, 1e-8)))

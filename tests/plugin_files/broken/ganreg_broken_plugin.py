@@ -1,0 +1,3 @@
+"""Fails at import, as a plugin with a missing dependency does."""
+
+raise ImportError("no module named 'left_pad'")

@@ -1,0 +1,113 @@
+"""The command line: one file per verb, imported when that verb is used, so that `--help` and TAB answer at once.
+
+Whatever happens ends here: in an exit status (`errors.py`), and in three lines on stderr instead of a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+import click
+
+from ganreg import __version__
+from ganreg.cli import output
+from ganreg.cli.group import Verbs
+from ganreg.cli.session import Session, with_shared_options
+from ganreg.errors import GanregError, UsageError, did_you_mean
+
+INTERRUPTED = 130
+COMPLETE = "_GANREG_COMPLETE"
+
+VERBS = {
+    "train": ("ganreg.cli.train:train", "Train a GAN from parts."),
+    "list": ("ganreg.cli.list_parts:list_parts", "List the parts of every kind, and the recipes."),
+    "show": ("ganreg.cli.show:show", "Show one part and its settings, or a recipe."),
+    "sample": ("ganreg.cli.sample:sample", "Make samples with a trained generator."),
+    "config": ("ganreg.cli.config:config", "Show a resolved configuration, or the schema of all."),
+    "plugins": ("ganreg.cli.plugins:plugins", "Look at the installed plugins."),
+    "doctor": ("ganreg.cli.doctor:doctor", "Tell versions, devices, plugins and which kernel runs."),
+}
+
+
+@with_shared_options
+@click.group("ganreg", cls=Verbs, verbs=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="ganreg %(version)s")
+def ganreg() -> None:
+    """Train GANs from parts: any generator, discriminator, loss, optimizer and data set, built in or from a plugin.
+
+    Start: ganreg train --generator dcgan
+    """
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command line, by default the process's own -> exit status."""
+    words = list(sys.argv[1:] if words is None else words)
+    with output.prepared():
+        if COMPLETE in os.environ:
+            return _complete(os.environ[COMPLETE])
+        try:
+            with ganreg.make_context("ganreg", words, obj=Session()) as context:
+                ganreg.invoke(context)
+            return 0
+        except click.exceptions.Exit as left:
+            return left.exit_code
+        except (KeyboardInterrupt, EOFError, click.Abort) as interrupt:
+            output.complain(str(interrupt) or "interrupted")
+            return INTERRUPTED
+        except BrokenPipeError:  # whoever read our output has seen enough
+            output.hush()
+            return 0
+        except Exception as error:
+            return _tell(error, debug="--debug" in words)
+
+
+def _complete(instruction: str) -> int:
+    """Answer a shell; whatever is wrong is told when the command is run, not at TAB."""
+    from click.shell_completion import shell_complete
+
+    warnings.simplefilter("ignore")
+    try:
+        return shell_complete(ganreg, {"obj": Session()}, "ganreg", COMPLETE, instruction)
+    except Exception:
+        return 1
+
+
+def _tell(error: Exception, *, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        output.complain(error.format_message())
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        error = _in_our_words(error)
+    if not isinstance(error, GanregError):
+        what = f"{type(error).__name__}: {error}"
+        fix = "report this with its traceback" if debug else "see the traceback with --debug, and report it"
+        error = GanregError(what, at=_innermost(error), fix=fix)
+    output.complain(str(error))
+    return error.exit_code
+
+
+def _in_our_words(error: click.ClickException) -> UsageError:
+    """click's message as one of ours."""
+    context = getattr(error, "ctx", None)
+    place = context.command_path if context is not None else "ganreg"
+    if isinstance(error, click.NoSuchOption):
+        near = did_you_mean(error.option_name, error.possibilities or ())
+        what = f"there is no option '{error.option_name}'.{near}"
+    else:
+        what = error.format_message()
+    return UsageError(what.rstrip("."), at=place, fix=f"{place} --help")
+
+
+def _innermost(error: BaseException) -> str:
+    """File and line that raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else ""

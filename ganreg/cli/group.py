@@ -1,0 +1,73 @@
+"""The group of verbs: ours from a table, each imported when it is used; a plugin's after them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, cast
+
+import click
+from click.shell_completion import CompletionItem
+
+from ganreg.cli.session import session_of
+from ganreg.errors import UsageError, did_you_mean
+from ganreg.plugins import PluginWarning
+
+
+class Verbs(click.Group):
+    """Commands by "module:attribute" and a line of help; at the top, also those of the hook `ganreg_commands`."""
+
+    def __init__(self, *args: Any, verbs: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.verbs = verbs
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Ours in the table's order, then the plugins'."""
+        return [*self.verbs, *self._from_plugins(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one of ours; ask the plugins only for a verb that is none of ours."""
+        if cmd_name in self.verbs:
+            module, _, attribute = self.verbs[cmd_name][0].partition(":")
+            return cast("click.Command", getattr(import_module(module), attribute))
+        return self._from_plugins(ctx).get(cmd_name)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest verb in an error."""
+        command = self.get_command(ctx, args[0])
+        if command is None and not ctx.resilient_parsing:
+            known = self.list_commands(ctx)
+            raise UsageError(
+                f"there is no command '{args[0]}'.{did_you_mean(args[0], known)} Known: {', '.join(known)}",
+                at=ctx.command_path,
+                fix=f"{ctx.command_path} --help",
+            )
+        return args[0] if command is not None else None, command, args[1:]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, without importing what it names."""
+        with formatter.section("Commands"):
+            formatter.write_dl(self._rows(ctx))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The table again, and this group's own options."""
+        rows = [CompletionItem(name, help=told) for name, told in self._rows(ctx) if name.startswith(incomplete)]
+        return rows + click.Command.shell_complete(self, ctx, incomplete)
+
+    def _rows(self, ctx: click.Context) -> list[tuple[str, str]]:
+        rows = [(name, summary) for name, (_, summary) in self.verbs.items()]
+        return rows + [(name, command.get_short_help_str(80)) for name, command in self._from_plugins(ctx).items()]
+
+    def _from_plugins(self, ctx: click.Context) -> dict[str, click.Command]:
+        if ctx.parent is not None:
+            return {}
+        found: dict[str, click.Command] = {}
+        for offer in session_of(ctx).registry().plugins.answers("ganreg_commands", click.Command):
+            name = offer.record.name or ""
+            if name in self.verbs or name in found:
+                told = f"the command '{name}' of plugin {offer.plugin.origin} is left out: there is one already"
+                warnings.warn(told, PluginWarning, stacklevel=2)
+            else:
+                found[name] = offer.record
+        return dict(sorted(found.items()))

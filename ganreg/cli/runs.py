@@ -1,0 +1,42 @@
+"""Finding runs on disk: `latest`, and what TAB offers for a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from ganreg.errors import UsageError
+
+RUNS = Path("runs")
+
+
+def find(word: str) -> Path:
+    """A run directory; `latest` is the run below ./runs whose newest checkpoint is the newest.  Raises UsageError."""
+    if word != "latest":
+        return Path(word).expanduser()
+    runs = trained()
+    if not runs:
+        raise UsageError(f"there is no run with a checkpoint below {RUNS}", at="latest", fix="name the run's directory")
+    return runs[-1]
+
+
+def trained() -> list[Path]:
+    """Runs below ./runs that have a checkpoint, the one that was saved last at the end."""
+    saved: dict[Path, tuple[int, str]] = {}
+    for manifest in RUNS.glob("*/checkpoints/step-*/manifest.json"):
+        run = manifest.parents[2]
+        saved[run] = max(saved.get(run, (0, "")), (manifest.stat().st_mtime_ns, run.name))
+    return sorted(saved, key=lambda run: saved[run])
+
+
+class RunPath(click.Path):
+    """A run's directory, or `latest`."""
+
+    name = "run"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Runs that can be gone on with; else directories."""
+        found = [CompletionItem(word) for word in ("latest", *map(str, trained())) if word.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="dir")]

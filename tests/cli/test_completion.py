@@ -1,0 +1,83 @@
+"""What a shell is offered at TAB, and that nothing slow is imported for it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import TINY, Run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def tab(run: Run, monkeypatch: pytest.MonkeyPatch):
+    def tab(*words: str) -> list[str]:
+        line = ["ganreg", *words]
+        with monkeypatch.context() as shell:
+            shell.setenv("_GANREG_COMPLETE", "bash_complete")
+            shell.setenv("COMP_WORDS", " ".join(line))
+            shell.setenv("COMP_CWORD", str(len(line) - 1))
+            ran = run()
+        assert ran.err == ""
+        return [line.partition(",")[2] for line in ran.out.splitlines() if line]
+
+    return tab
+
+
+def test_verbs_complete(tab):
+    assert tab("") == ["train", "list", "show", "sample", "config", "plugins", "doctor"]
+    assert tab("plugins", "") == ["list"]
+    assert tab("config", "s") == ["show", "schema"]
+
+
+def test_names_complete_by_kind(tab):
+    assert tab("train", "--generator", "") == ["dcgan", "mlp"]
+    assert tab("train", "--optimizer", "adam") == ["adam", "adamw"]
+    assert tab("show", "loss", "h") == ["hinge"]
+    assert tab("show", "losses", "h") == ["hinge"]
+    assert tab("show", "recipe", "dc") == ["dcgan"]
+    assert tab("train", "--recipe", "dc") == ["dcgan"]
+    assert tab("list", "lo") == ["losses"]
+
+
+def test_names_of_a_plugin_file_complete(tab, plugin_file: Path):
+    assert tab("train", "--plugin", str(plugin_file), "--loss", "mi") == ["mine", "minimax"]
+
+
+def test_the_words_of_a_setting_complete(tab):
+    assert tab("train", "--latents", "") == ["shared", "fresh"]
+
+
+def test_a_part_s_options_complete_once_it_was_shown(tab, run: Run):
+    assert tab("train", "--generator", "mlp", "--generator.") == []
+    run("show", "generator", "mlp")
+
+    assert tab("train", "--generator", "mlp", "--generator.") == ["--generator.latent-dim", "--generator.hidden"]
+    assert tab("train", "--generator", "dcgan", "--generator.") == []
+
+
+def test_runs_complete_with_the_latest_first(tab, run: Run):
+    run("train", *TINY, "--quiet")
+
+    assert tab("train", "--resume", "") == ["latest", "runs/0001"]
+    assert tab("sample", "run") == ["runs/0001"]
+
+
+def test_a_fault_is_silent_at_tab(tab):
+    assert tab("train", "--plugin", "none.py", "--loss", "") == []
+    assert tab("trian", "--los") == []
+
+
+def test_completion_imports_no_torch(run: Run, tmp_path: Path):
+    run("show", "generator", "mlp")  # fills the cache that the process below reads
+    program = "import sys; from ganreg.cli import main; main([]); print('torch' in sys.modules)"
+    told = {"PYTHONPATH": str(ROOT), "_GANREG_COMPLETE": "bash_complete", "COMP_CWORD": "4"}
+    told["COMP_WORDS"] = "ganreg train --generator mlp --generator.l"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, **told}, check=False, timeout=60
+    )
+
+    assert ran.stdout.splitlines() == ["plain,--generator.latent-dim", "False"], ran.stderr

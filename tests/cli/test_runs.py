@@ -1,0 +1,40 @@
+"""Finding runs on disk."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ganreg.cli import runs
+from ganreg.errors import UsageError
+
+
+def saved(name: str, *, step: int, at: int) -> None:
+    manifest = Path("runs", name, "checkpoints", f"step-{step:08d}", "manifest.json")
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    os.utime(manifest, ns=(at, at))
+
+
+def test_latest_is_the_run_whose_checkpoint_is_the_newest():
+    saved("0001", step=1, at=40)
+    saved("0001", step=2, at=10)  # a clock that was set back
+    saved("0002", step=9, at=30)
+    saved("0004", step=1, at=5)
+    saved("0004", step=2, at=35)
+    Path("runs/0003/checkpoints").mkdir(parents=True)
+
+    assert runs.find("latest") == Path("runs/0001")
+    assert runs.trained() == [Path("runs/0002"), Path("runs/0004"), Path("runs/0001")]
+
+
+def test_any_other_word_is_a_path():
+    assert runs.find("somewhere") == Path("somewhere")
+    assert runs.find("~/runs") == Path.home() / "runs"
+
+
+def test_latest_without_a_saved_run_is_refused():
+    Path("runs/0001").mkdir(parents=True)
+
+    with pytest.raises(UsageError, match="there is no run with a checkpoint below runs"):
+        runs.find("latest")

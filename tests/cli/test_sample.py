@@ -1,0 +1,102 @@
+"""`ganreg sample`: pictures and numbers, the same for the same seed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .conftest import Run
+
+
+def format_and_size(path: Path) -> tuple[str | None, tuple[int, int]]:
+    with Image.open(path) as picture:
+        return picture.format, picture.size
+
+
+@pytest.fixture
+def pictures(run: Run) -> Path:
+    """A run of one step on pictures of 8 x 8."""
+    words = ("--generator", "mlp", "--set", "generator.hidden=[8]", "--resolution", "8", "--steps", "1")
+    assert run("train", *words, "--out", "pictures", "--quiet").status == 0
+    return Path("pictures")
+
+
+def test_a_picture_has_a_name_that_says_how_it_was_made(run: Run, trained: Path):
+    status, out, err = run("sample", str(trained), "-n", "9", "--seed", "7")
+
+    assert (status, out, err) == (0, "9 samples: runs/0001/samples/sample-seed7-n9.png\n", "")
+    assert format_and_size(trained / "samples" / "sample-seed7-n9.png") == ("PNG", (512, 512))
+    assert run("sample", str(trained), "-n", "9", "--seed", "7").status == 0
+
+
+def test_the_same_seed_makes_the_same_samples_and_another_others(run: Run, trained: Path):
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert run("sample", "latest", "-n", "5", "--seed", seed, "--out", f"{name}.npz").status == 0
+    first, same, other = (np.load(f"{name}.npz", allow_pickle=False)["samples"] for name in "abc")
+
+    assert first.shape == (5, 2)
+    assert (first == same).all()
+    assert (first != other).any()
+
+
+def test_a_checkpoint_is_a_run_too(run: Run, trained: Path):
+    checkpoint = str(trained / "checkpoints" / "step-00000001")
+
+    assert run("sample", checkpoint, "-n", "2").out == "2 samples: runs/0001/samples/sample-seed0-n2.png\n"
+
+
+def test_a_file_that_is_there_stays_unless_forced(run: Run, trained: Path):
+    Path("mine.png").write_text("precious")
+    status, out, err = run("sample", "latest", "--out", "mine.png")
+
+    assert (status, out) == (2, "")
+    assert err == "error[GR108]: the file is there already\n  at: mine.png\n  fix: add --force, or give another --out\n"
+    assert Path("mine.png").read_text() == "precious"
+    assert run("sample", "latest", "--out", "mine.png", "--force").status == 0
+    assert format_and_size(Path("mine.png"))[0] == "PNG"
+
+
+def test_separate_writes_a_file_for_each(run: Run, pictures: Path):
+    status, out, _ = run("sample", "pictures", "-n", "3", "--separate", "each")
+
+    assert (status, out) == (0, "3 samples: each\n")
+    assert sorted(path.name for path in Path("each").iterdir()) == ["000000.png", "000001.png", "000002.png"]
+    assert format_and_size(Path("each/000000.png")) == ("PNG", (8, 8))
+    assert run("sample", "pictures", "--separate", "each").status == 2
+
+
+def test_points_are_no_separate_pictures(run: Run, trained: Path):
+    status, _, err = run("sample", "latest", "--separate", "each")
+
+    assert status == 2
+    assert err.startswith("error[GR100]: these samples are no pictures")
+
+
+def test_an_ending_nobody_knows_is_refused_before_anything_is_loaded(run: Run):
+    status, _, err = run("sample", "nowhere", "--out", "x.tiff")
+
+    assert status == 2
+    assert err.startswith("error[GR100]: a file of samples ends in one of .png, .jpg, .jpeg, .webp, .npz, got 'x.tiff'")
+
+
+@pytest.mark.parametrize("words", [("-n", "0"), ("--seed", "-1"), ("-n", "x")])
+def test_a_count_or_seed_out_of_range_is_refused(run: Run, words: tuple[str, ...]):
+    status, _, err = run("sample", "nowhere", *words)
+
+    assert status == 2
+    assert err.startswith("error[GR100]: Invalid value for ")
+
+
+def test_a_run_that_is_not_there_is_a_storage_error(run: Run):
+    status, _, err = run("sample", "nowhere")
+
+    assert status == 6
+    assert err.startswith("error[GR502]: the run directory does not exist\n  at: nowhere\n")
+
+
+def test_a_place_that_cannot_be_written_is_a_storage_error(run: Run, trained: Path):
+    status, _, err = run("sample", "latest", "--out", "/dev/null/x.png")
+
+    assert status == 6
+    assert err.startswith("error[GR501]: the samples cannot be written: ")

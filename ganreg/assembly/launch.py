@@ -1,10 +1,10 @@
-"""A ready training run from its parts, and the run itself from its first byte on disk to its last."""
+"""A ready training run from its parts, and the run itself."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganreg import yamltext
-from ganreg.assembly.environment import devices, environment
+from ganreg.assembly.environment import devices
+from ganreg.assembly.record import recorded
 from ganreg.contracts import GAN, Observer
 from ganreg.engine import checkpoint, loop
 from ganreg.engine.data import Batches, Source
@@ -24,16 +24,13 @@ from ganreg.engine.networks import Player, check_fit
 from ganreg.engine.observers import Observers
 from ganreg.engine.observers.checkpoints import Checkpoints
 from ganreg.engine.observers.history import History
-from ganreg.engine.observers.metrics_log import MetricsLog
 from ganreg.engine.observers.progress import ProgressLine
-from ganreg.engine.observers.samples import SampleGrids
 from ganreg.engine.phases import phases
 from ganreg.engine.run import Run, RunSettings
-from ganreg.engine.rundir import RunDirectory
 from ganreg.engine.sampling import Labels
 from ganreg.engine.state import State
 from ganreg.engine.step import Work
-from ganreg.errors import CheckpointError, DeviceError, GanregError
+from ganreg.errors import CheckpointError, DeviceError
 from ganreg.nn.ema import EMA
 from ganreg.registry import Registry
 
@@ -145,6 +142,9 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device) -> tuple
         name: made if isinstance(made, Optimizer) else made([p for p in networks[name].parameters() if p.requires_grad])
         for name, made in parts.optimizers.items()
     }
+    if device.type != "cpu":
+        for name in without_flag(optimizers.values()):
+            warnings.warn(f"the optimizer {name} costs one wait for the device at every step", stacklevel=2)
     stateful = [*parts.regularizers, *([parts.augmentation] if parts.augmentation is not None else [])]
     state = State(
         gan=parts.gan,
@@ -185,67 +185,24 @@ def _run(
     progress: bool,
 ) -> Result:
     history = History()
-    watching: list[Observer] = [history, *([ProgressLine()] if progress else []), *observers]
-    with ExitStack() as stack:
-        directory = None
-        saver = None
-        if out is not None:
-            surroundings = environment(registry)
-            directory = RunDirectory(out, resume=resumed)
-            stack.callback(directory.release)
-            run.directory = directory.path
-            if not resumed:
-                _describe(directory, run, surroundings)
-            watching += _writers(run, directory.path)
-            saver = next((one for one in watching if isinstance(one, Checkpoints)), None)
-        watching += [offer.record for offer in registry.plugins.answers("ganreg_observers", Observer, run=run)]
-        told = Observers(run, watching)
-        if saver is not None:
-            saver.tell = told.saved
-        error: BaseException | None = None
+    with recorded(run, registry, out=out, resumed=resumed) as writers:
+        plugins = [offer.record for offer in registry.plugins.answers("ganreg_observers", Observer, run=run)]
+        told = Observers(run, [history, *([ProgressLine()] if progress else []), *observers, *writers, *plugins])
+        for writer in writers:
+            if isinstance(writer, Checkpoints):
+                writer.tell = told.saved
         status = "failed"
         try:
             told.started()
             turn = phases(parts.regularizers, run.settings.discriminator_steps)
             status = loop.train(work, turn, told, last_step=run.total_steps, batch_size=run.settings.batch_size)
-        except KeyboardInterrupt as interrupt:
-            status, error = "interrupted", interrupt
-            raise
-        except BaseException as failed:
-            error = failed
+        except KeyboardInterrupt:
+            status = "interrupted"
             raise
         finally:
             told.finished(status)
-            if directory is not None:
-                code, name = _how(error)
-                directory.ended(code=code, step=run.state.step, error=name, checkpoint=saver.last if saver else None)
     run.refresh()
     return Result(parts.gan, _average(run), history.values, run.directory, status, told.seconds)
-
-
-def _how(error: BaseException | None) -> tuple[int, str]:
-    """Exit status and error code of a run's end."""
-    if error is None:
-        return 0, ""
-    if isinstance(error, KeyboardInterrupt):
-        return 130, ""
-    return (error.exit_code, error.code) if isinstance(error, GanregError) else (GanregError.exit_code, GanregError.code)
-
-
-def _describe(directory: RunDirectory, run: Run, surroundings: Mapping[str, Any]) -> None:
-    header = "# Every setting of this run.  Repeat it: ganreg train -c config.yaml\n"
-    config = {**run.config, **{name: getattr(run.settings, name) for name in ("sample_every", "checkpoint_every")}}
-    directory.write_text("config.yaml", header + yamltext.dump(config))
-    data = {"data": {"fingerprint": run.state.batches.source.fingerprint(), "samples": _length(run.state.batches.source)}}
-    directory.write_json("environment.json", {**surroundings, "device": str(run.state.device), **data})
-
-
-def _writers(run: Run, path: Path) -> list[Observer]:
-    writers: list[Observer] = [MetricsLog(path / "metrics.jsonl")]
-    if run.settings.sample_every:
-        writers.append(SampleGrids(path / "samples", run.settings.sample_every))
-    every = run.settings.checkpoint_every or run.total_steps
-    return [*writers, Checkpoints(path, every, run.settings.keep, lambda _: None)]
 
 
 def _restore(state: State, run_dir: Path) -> None:
@@ -295,14 +252,5 @@ def _average(run: Run) -> nn.Module | None:
     return run.state.ema.module if run.state.ema is not None else None
 
 
-def _length(source: Source) -> int | None:
-    return len(source) if hasattr(source.dataset, "__len__") else None
-
-
 def _same(images: Tensor) -> Tensor:
     return images
-
-
-def host_reads(work: Work) -> list[str]:
-    """Optimizers that cost one host read a step."""
-    return without_flag(work.state.optimizers.values())

@@ -215,6 +215,7 @@ def test_a_resumed_run_is_the_run_that_would_have_been(run_dir: Path, tmp_path: 
         assert (tmp_path / "whole" / path).read_bytes() == (run_dir / path).read_bytes(), name
     rows = [json.loads(line)["step"] for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     assert rows == list(range(2, 21, 2))
+    assert yamltext.read(run_dir / "config.yaml").values["steps"] == 20
 
 
 def test_a_directory_that_holds_something_is_refused_before_training(run_dir: Path):

@@ -14,11 +14,11 @@ from ganreg.engine.run import Run
 class Checkpoints(Observer):
     """Writes RUN/checkpoints/step-00001000/."""
 
-    def __init__(self, run_dir: Path, every: int, keep: int, tell: Callable[[Path], None]) -> None:
+    def __init__(self, run_dir: Path, every: int, keep: int) -> None:
         self.run_dir = run_dir
         self.every = every
         self.keep = keep
-        self.tell = tell
+        self.tell: Callable[[Path], object] = lambda path: None  # whom to tell of each one
         self.last: Path | None = None
 
     def started(self, run: Run) -> None:

@@ -1,0 +1,80 @@
+"""What a run leaves on disk, from config.yaml before its first step to exit.json after its last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ganreg import yamltext
+from ganreg.assembly.environment import environment
+from ganreg.contracts import Observer
+from ganreg.engine.observers.checkpoints import Checkpoints
+from ganreg.engine.observers.metrics_log import MetricsLog
+from ganreg.engine.observers.samples import SampleGrids
+from ganreg.engine.run import Run
+from ganreg.engine.rundir import RunDirectory
+from ganreg.errors import GanregError
+from ganreg.registry import Registry
+
+HEADER = "# Every setting of this run.  Repeat it: ganreg train -c config.yaml\n"
+
+
+@contextmanager
+def recorded(run: Run, registry: Registry, *, out: Path | None, resumed: bool) -> Iterator[list[Observer]]:
+    """Own the directory `out` while the body runs -> the observers that write into it; none where `out` is None.
+
+    Raises RunBusyError, RunExistsError, StorageError before anything is written.
+    """
+    if out is None:
+        yield []
+        return
+    surroundings = environment(registry)  # may compile the kernel, so it comes before the directory is there
+    directory = RunDirectory(out, resume=resumed)
+    try:
+        run.directory = directory.path
+        directory.write_text("config.yaml", HEADER + yamltext.dump(_config(run)))
+        if not resumed:
+            directory.write_json("environment.json", {**surroundings, **_of_this_run(run)})
+        saver = _saver(run, directory.path)
+        error: BaseException | None = None
+        try:
+            yield [*_writers(run, directory.path), saver]
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            code, name = _how(error)
+            directory.ended(code=code, step=run.state.step, error=name, checkpoint=saver.last)
+    finally:
+        directory.release()
+
+
+def _config(run: Run) -> dict[str, Any]:
+    """The configuration with what `none` came to, and the length of a resumed run."""
+    return {**run.config, **{name: getattr(run.settings, name) for name in ("sample_every", "checkpoint_every")}}
+
+
+def _of_this_run(run: Run) -> Mapping[str, Any]:
+    source = run.state.batches.source
+    samples = len(source) if hasattr(source.dataset, "__len__") else None
+    return {"device": str(run.state.device), "data": {"fingerprint": source.fingerprint(), "samples": samples}}
+
+
+def _writers(run: Run, path: Path) -> list[Observer]:
+    grids = [SampleGrids(path / "samples", run.settings.sample_every)] if run.settings.sample_every else []
+    return [MetricsLog(path / "metrics.jsonl"), *grids]
+
+
+def _saver(run: Run, path: Path) -> Checkpoints:
+    return Checkpoints(path, run.settings.checkpoint_every or run.total_steps, run.settings.keep)
+
+
+def _how(error: BaseException | None) -> tuple[int, str]:
+    """Exit status and error code of a run's end."""
+    if error is None:
+        return 0, ""
+    if isinstance(error, KeyboardInterrupt):
+        return 130, ""
+    return (error.exit_code, error.code) if isinstance(error, GanregError) else (GanregError.exit_code, GanregError.code)

@@ -1,0 +1,48 @@
+"""A fully connected generator, the one of the first GAN paper: any shape of sample, quick on points.
+
+    z -> [linear, LeakyReLU 0.2] x len(hidden) -> linear -> tanh for data with a range, nothing for points
+
+Goodfellow et al., "Generative adversarial nets", 2014.  https://arxiv.org/abs/1406.2661
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from ganreg.contracts import DataSpec
+from ganreg.nn.output import output_function
+
+SLOPE = 0.2
+
+
+class MLPGenerator(nn.Module):
+    """Latents [N, latent_dim] -> samples [N, *spec.shape] in the spec's range; labels are ignored."""
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        *,
+        latent_dim: Annotated[int, Field(ge=1, description="numbers in one latent vector")] = 64,
+        hidden: Annotated[
+            tuple[Annotated[int, Field(ge=1)], ...], Field(description="widths of the hidden layers, first to last")
+        ] = (256, 512),
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        layers: list[nn.Module] = []
+        for before, after in zip([latent_dim, *hidden], hidden, strict=False):
+            layers += [nn.Linear(before, after), nn.LeakyReLU(SLOPE, inplace=True)]
+        self.layers = nn.Sequential(
+            *layers,
+            nn.Linear([latent_dim, *hidden][-1], spec.size),
+            nn.Unflatten(1, spec.shape),
+            output_function(spec.value_range),
+        )
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Latents [N, latent_dim] -> samples [N, *spec.shape]."""
+        samples: Tensor = self.layers(z)
+        return samples

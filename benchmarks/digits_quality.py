@@ -98,7 +98,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     values, vectors = np.linalg.eigh(cov_first)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     cross = np.sqrt(np.linalg.eigvalsh(root @ cov_second @ root).clip(0)).sum()
-    return float(distance @ distance + np.trace(cov_first) + np.trace(cov_second) - 2 * cross)
+    return max(0.0, float(distance @ distance + np.trace(cov_first) + np.trace(cov_second) - 2 * cross))
 
 
 class Judge:

@@ -10,6 +10,7 @@ failure is raised where it happens), `--plugin FILE.py`, `--no-plugin NAME`.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import sys
@@ -49,6 +50,7 @@ class Plugin:
     reason: str = ""
     error: BaseException | None = None
     hooks: tuple[str, ...] = ()
+    sha256: str = ""  # of a single file
 
     @property
     def origin(self) -> str:
@@ -130,9 +132,10 @@ def load(*, files: Sequence[Path] = (), blocked: Iterable[str] = ()) -> Plugins:
         else:
             _register(loaded, plugin, entry.load)
     for file in files:
-        plugin = Plugin(file.stem, str(file), "", str(file))
+        importer = _importer(file)
+        plugin = Plugin(file.stem, str(file), "", str(file), sha256=hashlib.sha256(file.read_bytes()).hexdigest())
         loaded.plugins.append(plugin)
-        _register(loaded, plugin, _importer(file))
+        _register(loaded, plugin, importer)
         if plugin.status != "ok":
             raise failure(plugin) from plugin.error
     return loaded

@@ -312,3 +312,15 @@ def test_every_public_name_is_there_and_documented():
 def test_the_version_stands_once():
     assert f'__version__ = "{ganreg.__version__}"' in (PACKAGE / "__init__.py").read_text(encoding="utf-8")
     assert 'version = { attr = "ganreg.__version__" }' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_the_map_of_the_house_names_every_room_and_its_floor():
+    page = (ROOT / "docs" / "house.md").read_text(encoding="utf-8")
+    told = {
+        name: int(floor)
+        for names, floor in re.findall(r"^\| (`[^|]*`) \| (\d) \|", page, flags=re.MULTILINE)
+        for name in re.findall(r"ganreg/(\w+)", names)
+    }
+
+    assert told == {room: floor for room, floor in FLOORS.items() if not room.startswith("__")}
+    assert {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()} == set(FLOORS)

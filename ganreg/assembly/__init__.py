@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ganreg import registry as registries
 from ganreg import settings as settings_of
-from ganreg.assembly.config import SCHEMA_VERSION, Choice, Config
+from ganreg.assembly.config import SCHEMA_VERSION, Choice, Config, plugin_files
 from ganreg.assembly.launch import Parts, Result, launch, ready
 from ganreg.contracts import GAN, Augmentation, DataSpec, Kind, Loss, Observer, Regularizer
 from ganreg.engine import rundir
@@ -113,6 +113,7 @@ def train_gan(
         config = {
             "schema_version": SCHEMA_VERSION,
             "recipe": None,
+            "plugin_files": plugin_files(registry),
             **{key: _told(part) for key, part in chosen.items()},
             "regularizers": [_told(one) for one in penalties],
             **settings_of.plain(model, {name: getattr(settings, name) for name in asked}),
@@ -126,6 +127,7 @@ def train_config(
     *,
     out: Path,
     resume: Path | None = None,
+    allow_change: Sequence[str] = (),
     observers: Sequence[Observer] = (),
     progress: bool = True,
 ) -> Result:
@@ -141,16 +143,17 @@ def train_config(
             registries.current(),
             out=out,
             resume=resume,
+            allow_change=allow_change,
             observers=observers,
             progress=progress,
         )
 
 
-def check_config(config: Config, *, resume: Path | None = None) -> Run:
+def check_config(config: Config, *, resume: Path | None = None, allow_change: Sequence[str] = ()) -> Run:
     """Build everything that a checked configuration names, look at the data, see that all fit; train and write nothing."""
     with torch.random.fork_rng():
         torch.manual_seed(config.run.seed)
-        run, _ = ready(_parts(config), config.run, config.plain(), resume=resume)
+        run, _ = ready(_parts(config), config.run, config.plain(), resume=resume, allow_change=allow_change)
         return run
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ganreg import settings, yamltext
 from ganreg.contracts import Kind
 from ganreg.engine.settings import RunSettings
-from ganreg.errors import SettingsError, did_you_mean
+from ganreg.errors import SettingsError, UsageError, did_you_mean
 from ganreg.registry import Part, Registry, with_article
 from ganreg.yamltext import Document
 
@@ -69,6 +70,7 @@ class Config:
     components: Mapping[str, Choice | None]
     regularizers: Sequence[Choice]
     run: RunSettings
+    plugin_files: Mapping[str, str] = field(default_factory=dict)
     recipe: str | None = None
     inferred: Sequence[str] = field(default_factory=tuple)
 
@@ -77,7 +79,8 @@ class Config:
         single = {key: choice.plain() if choice else None for key, choice in self.components.items()}
         regularizers = [choice.plain() for choice in self.regularizers]
         run = settings.plain(settings.model_of(RunSettings), {name: getattr(self.run, name) for name in _run_fields()})
-        return {"schema_version": SCHEMA_VERSION, "recipe": None, **single, "regularizers": regularizers, **run}
+        head = {"schema_version": SCHEMA_VERSION, "recipe": None, "plugin_files": dict(self.plugin_files)}
+        return {**head, **single, "regularizers": regularizers, **run}
 
 
 @dataclass
@@ -107,6 +110,8 @@ def resolve(layers: Sequence[Document], registry: Registry) -> Config:
 
     Raises SettingsError with all faults at once, UnknownNameError and its kin for names.
     """
+    for layer in layers:
+        _check_plugin_files(layer, registry)
     layers, recipe, inferred = _stacked(layers, registry)
     errors: list[SettingsError] = []
     single, matched = _singles(layers, registry)
@@ -116,7 +121,38 @@ def resolve(layers: Sequence[Document], registry: Registry) -> Config:
     run = _run_settings(layers, errors, inferred)
     if errors:
         raise SettingsError.together(errors)
-    return Config(components, [choice for choice in regularizers if choice], cast("RunSettings", run), recipe, inferred)
+    return Config(
+        components,
+        [choice for choice in regularizers if choice],
+        cast("RunSettings", run),
+        plugin_files(registry),
+        recipe,
+        inferred,
+    )
+
+
+def plugin_files(registry: Registry) -> dict[str, str]:
+    """Name and sha256 of each single file that was loaded as a plugin: a run says which it needs, and loads none itself."""
+    return {Path(plugin.source).name: plugin.sha256 for plugin in registry.plugins.plugins if plugin.sha256}
+
+
+def _check_plugin_files(layer: Document, registry: Registry) -> None:
+    """A stored configuration that needs a plugin file: the same one must have been given again."""
+    needed = layer.values.get("plugin_files") or {}
+    given = plugin_files(registry)
+    for name, digest in needed.items() if isinstance(needed, Mapping) else ():
+        place = layer.place(("plugin_files", name))
+        if name not in given:
+            raise UsageError(
+                f"this configuration needs the plugin file {name}", at=place, fix=f"give it again: --plugin {name}"
+            )
+        if given[name] != digest:
+            raise UsageError(
+                f"the plugin file {name} is another one than the run's: "
+                f"its sha256 is {given[name][:12]}…, not {str(digest)[:12]}…",
+                at=place,
+                fix="give the file that the run used, or take the entry out of the configuration",
+            )
 
 
 def chosen_names(layers: Sequence[Document], registry: Registry) -> dict[str, list[str]]:
@@ -151,7 +187,7 @@ def _run_fields() -> list[str]:
 
 def _normal(layer: Document) -> Document:
     """Keys spelt with underscores, and none that nobody knows."""
-    known = ["schema_version", "recipe", "optimizer", "regularizer", "regularizers", *SINGLE, *_run_fields()]
+    known = ["schema_version", "recipe", "plugin_files", "optimizer", "regularizer", "regularizers", *SINGLE, *_run_fields()]
     values = {key.replace("-", "_"): value for key, value in layer.values.items()}
     lines = {(path[0].replace("-", "_"), *path[1:]): line for path, line in layer.lines.items()}
     layer = Document(values, layer.source, lines)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ganreg.assembly.changes import refuse_changes
 from ganreg.assembly.environment import devices
 from ganreg.assembly.record import recorded
 from ganreg.contracts import GAN, Observer
@@ -32,6 +33,7 @@ from ganreg.engine.state import State
 from ganreg.engine.step import Work
 from ganreg.errors import CheckpointError, DeviceError
 from ganreg.nn.ema import EMA
+from ganreg.ops import library
 from ganreg.registry import Registry
 
 SAMPLES_A_RUN = 10
@@ -87,11 +89,12 @@ def launch(
     *,
     out: Path | None = None,
     resume: Path | None = None,
+    allow_change: Sequence[str] = (),
     observers: Sequence[Observer] = (),
     progress: bool = True,
 ) -> Result:
     """Train.  The caller's random state is left as it was.  Raises GanregError of many kinds, before step 0 where it can."""
-    run, work = ready(parts, settings, config, resume=resume)
+    run, work = ready(parts, settings, config, resume=resume, allow_change=allow_change)
     if work.state.step >= run.total_steps:
         return Result(parts.gan, _average(run), {}, resume, f"already at step {work.state.step}")
     return _run(
@@ -106,9 +109,17 @@ def launch(
     )
 
 
-def ready(parts: Parts, settings: RunSettings, config: Mapping[str, Any], *, resume: Path | None = None) -> tuple[Run, Work]:
+def ready(
+    parts: Parts,
+    settings: RunSettings,
+    config: Mapping[str, Any],
+    *,
+    resume: Path | None = None,
+    allow_change: Sequence[str] = (),
+) -> tuple[Run, Work]:
     """Everything that comes before the first step and writes nothing: device, fit, state, a look at the data."""
     device = device_of(settings.device)
+    library.require()
     for network in parts.gan:
         network.to(device).train()
     check_fit(parts.gan, parts.source.spec)
@@ -124,7 +135,7 @@ def ready(parts: Parts, settings: RunSettings, config: Mapping[str, Any], *, res
         labels=_labels(parts.source),
     )
     if resume is not None:
-        _restore(work.state, resume)
+        _restore(run, resume, allow_change)
     run.reals = _look_at_data(work.state.batches, resumed=resume is not None)
     return run, work
 
@@ -205,9 +216,12 @@ def _run(
     return Result(parts.gan, _average(run), history.values, run.directory, status, told.seconds)
 
 
-def _restore(state: State, run_dir: Path) -> None:
+def _restore(run: Run, run_dir: Path, allow_change: Sequence[str]) -> None:
     path = checkpoint.latest(run_dir)
     files, values = checkpoint.load(path)
+    state = run.state
+    now = {**run.config, "data": state.batches.source.fingerprint()}
+    refuse_changes(values.get("config", now), now, allow_change, at=str(path))
     try:
         state.restore(files, values)
     except (KeyError, RuntimeError, ValueError) as error:

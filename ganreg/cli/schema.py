@@ -40,6 +40,7 @@ def schema_of(registry: Registry) -> Schema:
     definitions: dict[str, Schema] = {}
     properties: dict[str, Schema] = {
         "schema_version": {"const": SCHEMA_VERSION},
+        "plugin_files": {"type": "object", "additionalProperties": {"type": "string"}},
         "recipe": {"anyOf": [{"enum": [offer.record.name for offer in registry.recipes()]}, {"type": ["string", "null"]}]},
     }
     for key, kind in {**SINGLE, "optimizer": "optimizer"}.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ def _train(asked: Asked) -> None:
     out = asked.resume or _new_run(asked.values["out"])
     config = asked.resolve()
     if asked.values["dry_run"]:
-        _rehearse(config, out, asked.resume)
+        _rehearse(config, out, asked.resume, asked.values["allow_change"])
         return
     from ganreg.assembly import train_config
     from ganreg.engine.observers.progress import ProgressLine
@@ -31,7 +31,8 @@ def _train(asked: Asked) -> None:
     header = Header(config, out)
     told: list[Observer] = [] if quiet else [header, ProgressLine()]
     try:
-        result = train_config(config, out=out, resume=asked.resume, observers=told, progress=False)
+        allowed = asked.values["allow_change"]
+        result = train_config(config, out=out, resume=asked.resume, allow_change=allowed, observers=told, progress=False)
     except KeyboardInterrupt:
         saved = next((out / "checkpoints").glob("step-*"), None)
         raise KeyboardInterrupt("interrupted" + (f"; go on with: ganreg train --resume {out}" if saved else "")) from None
@@ -50,11 +51,11 @@ def _new_run(named: str | None) -> Path:
     return out
 
 
-def _rehearse(config: Config, out: Path, resume: Path | None) -> None:
+def _rehearse(config: Config, out: Path, resume: Path | None, allow_change: Sequence[str]) -> None:
     """All that comes before the first step, and not a byte written."""
     from ganreg.assembly import check_config
 
-    run = check_config(config, resume=resume)
+    run = check_config(config, resume=resume, allow_change=allow_change)
     output.say(yamltext.dump(config.plain()).rstrip("\n"))
     output.say()
     for line in _decided(config, run, out):

@@ -118,4 +118,6 @@ def ganreg_components() -> Iterable[Component]:
 @hookimpl
 def ganreg_recipes() -> Iterable[Recipe]:
     """Every recipe in this package."""
-    yield Recipe("dcgan", RECIPES / "dcgan.yaml", "Handwritten digits in about a minute on a laptop.", paper="1511.06434")
+    yield Recipe(
+        "dcgan", RECIPES / "dcgan.yaml", "Handwritten digits, legible in about a minute on two CPU cores.", paper="1511.06434"
+    )

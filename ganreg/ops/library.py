@@ -54,6 +54,14 @@ def kernel_status() -> KernelStatus:
         return _status
 
 
+def require() -> None:
+    """Look now whether `GANREG_KERNEL=native` can be kept, before anything else is done.  Raises `KernelError`."""
+    if _mode() == "native":
+        status = kernel_status()
+        if status.kind == "reference":
+            raise _unavailable(status.reason, status.last_lines)
+
+
 def define(schema: str, reference: Callable[..., Any]) -> None:
     """Register an operator: its schema and its reference, which serves every device without a native kernel."""
     OPERATORS.define(schema, tags=torch.Tag.pt2_compliant_tag)  # type: ignore[no-untyped-call]
@@ -121,15 +129,19 @@ def _native_kernel_serves(device: torch.device, operator: Any) -> bool:
         last_lines = status.last_lines
     mode = _mode()
     if mode == "native":
-        raise KernelError(
-            f"the native kernel was required and is not available: {reason}\n{last_lines}".rstrip(),
-            at="GANREG_KERNEL=native",
-            fix="give it a C++17 compiler (c++ or $CXX), ninja and a cache folder it can write (GANREG_CACHE);"
-            " or GANREG_KERNEL=auto",
-        )
+        raise _unavailable(reason, last_lines)
     if mode == "auto":
         _tell_once(f"ganreg: the loss runs on its reference kernel: {reason}")
     return False
+
+
+def _unavailable(reason: str, last_lines: str) -> KernelError:
+    return KernelError(
+        f"the native kernel was required and is not available: {reason}\n{last_lines}".rstrip(),
+        at="GANREG_KERNEL=native",
+        fix="give it a C++17 compiler (c++ or $CXX), ninja and a cache folder it can write (GANREG_CACHE);"
+        " or GANREG_KERNEL=auto",
+    )
 
 
 def _tell_once(line: str) -> None:

@@ -178,6 +178,52 @@ def test_a_run_that_is_not_there_cannot_be_resumed(run: Run, place: Path):
     assert list(place.iterdir()) == []
 
 
+def test_a_changed_configuration_is_refused_with_the_difference_and_can_be_allowed(run: Run, trained: Path):  # C10
+    config = trained / "config.yaml"
+    config.write_text(config.read_text().replace("batch_size: 64", "batch_size: 32"))
+    before = sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*"))
+
+    status, _, err = run("train", "--resume", str(trained), "--steps", "5")
+
+    assert status == 2
+    assert err.startswith("error[GR103]: batch_size is 32, the checkpoint was made with 64\n")
+    assert sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*")) == before
+    again = run("train", "--resume", str(trained), "--steps", "5", "--allow-change", "batch-size", "--quiet")
+    assert again.status == 0, again.err
+
+
+def test_a_run_says_which_plugin_file_it_needs_and_takes_no_other(run: Run, place: Path, plugin_file: Path):  # C15
+    ran = run("train", *TINY, "--plugin", str(plugin_file), "--loss", "mine", "--quiet")
+    config = str(Path(ran.out.strip()) / "config.yaml")
+    assert ran.status == 0, ran.err
+
+    status, _, err = run("train", "-c", config)
+    assert status == 2
+    assert "this configuration needs the plugin file mine.py" in err
+    assert "fix: give it again: --plugin mine.py" in err
+
+    assert run("train", "-c", config, "--plugin", str(plugin_file), "--quiet").status == 0
+
+    plugin_file.write_text(plugin_file.read_text() + "# changed\n")
+    status, _, err = run("train", "-c", config, "--plugin", str(plugin_file))
+    assert status == 2
+    assert "the plugin file mine.py is another one than the run's: its sha256 is" in err
+
+
+def test_a_native_kernel_that_is_required_and_missing_is_told_before_anything_is_created(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+):  # K12
+    monkeypatch.setenv("GANREG_KERNEL", "native")
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    monkeypatch.setattr("ganreg.ops.library._prebuilt", lambda: Path("/nowhere.so"))
+
+    status, _, err = run("train", *TINY)
+
+    assert status == 70
+    assert err.startswith("error[GR901]: the native kernel was required and is not available: ")
+    assert list(place.iterdir()) == []
+
+
 def test_a_run_of_objects_is_resumed_from_python(run: Run, trained: Path):
     config = trained / "config.yaml"
     config.write_text("generator:\n  object: mine.Net\n")

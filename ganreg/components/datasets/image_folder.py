@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import stat
+import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from ganreg.components.datasets.fingerprint import fingerprint_of
 from ganreg.components.datasets.pictures import check_header, extensions, read_square
 from ganreg.contracts import DataSpec
-from ganreg.errors import BadImageError, DataError
+from ganreg.errors import BadImageError, DataError, ImageTooLargeError, printable
 
 CACHE_BYTES = 512 * 2**20
 """Up to this size all decoded pictures are kept in memory; beyond it each is decoded anew."""
@@ -33,7 +34,8 @@ class ImageFolder:
     picture `i` mirrored.  A picture is decoded when it is first asked for.
 
     Raises DataError for a path without pictures, BadImageError and ImageTooLargeError for a picture that cannot be
-    read: at once if its header says so, otherwise when it is decoded.
+    read: at once if its header says so, otherwise when it is decoded.  With `on_bad="skip"` such pictures are left out
+    with a warning that lists them; more than `max_bad` of them are an error.
     """
 
     def __init__(
@@ -44,10 +46,17 @@ class ImageFolder:
         channels: Annotated[Literal[1, 3], Field(description="1 for grey, 3 for colour")] = 3,
         flips: Annotated[bool, Field(description="add every picture's mirror image")] = False,
         check_headers: Annotated[bool, Field(description="open every file once before training")] = True,
+        on_bad: Annotated[
+            Literal["stop", "skip"], Field(description="skip: decode every file before training, leave out what fails")
+        ] = "stop",
+        max_bad: Annotated[int, Field(ge=0, description="more than so many bad pictures are an error")] = 10,
     ) -> None:
         root = _folder(path)
         self._pictures = _pictures(root)
-        if check_headers:
+        if on_bad == "skip":
+            bad = _undecodable(root, self._pictures, resolution, channels, max_bad)
+            self._pictures = {name: size for name, size in self._pictures.items() if name not in bad}
+        elif check_headers:
             _check_headers([root / name for name in self._pictures])
         self._root = root
         self._channels: Literal[1, 3] = channels
@@ -145,6 +154,26 @@ def _size(file: Path) -> int:
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
         raise BadImageError(f"the picture {str(file)!r} cannot be read: it is no regular file", at=str(file))
     return status.st_size
+
+
+def _undecodable(root: Path, names: Iterable[str], resolution: int, channels: Literal[1, 3], most: int) -> set[str]:
+    """Decode every picture -> names of those that fail.  Raises the first fault when there are more than `most`."""
+    faults: dict[str, BadImageError | ImageTooLargeError] = {}
+    names = list(names)
+    for name in names:
+        try:
+            read_square(root / name, resolution, channels)
+        except (BadImageError, ImageTooLargeError) as error:
+            faults[name] = error
+    if not faults:
+        return set()
+    if len(faults) > most or len(faults) == len(names):
+        first = next(iter(faults.values()))
+        first.what += f" ({len(faults)} of {len(names)} pictures cannot be read, max_bad is {most})"
+        raise first
+    told = f"{len(faults)} of {len(names)} pictures cannot be read and are left out: {', '.join(faults)}"
+    warnings.warn(printable(told), stacklevel=3)
+    return set(faults)
 
 
 def _check_headers(paths: list[Path]) -> None:

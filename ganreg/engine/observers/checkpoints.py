@@ -30,7 +30,11 @@ class Checkpoints(Observer):
         self.run.refresh()
         state = self.run.state
         shares = self.run.labels.shares
-        extra = {"spec": asdict(self.run.spec), "label_shares": shares.tolist() if shares is not None else None}
+        extra = {
+            "spec": asdict(self.run.spec),
+            "label_shares": shares.tolist() if shares is not None else None,
+            "config": {**self.run.config, "data": state.batches.source.fingerprint()},
+        }
         path = self.run_dir / "checkpoints" / f"step-{step:08d}"
         self.last = checkpoint.save(path, state.tensors(), {**state.values(), **extra})
         checkpoint.rotate(self.run_dir, self.keep)

@@ -329,6 +329,8 @@ def test_settings_come_from_text_and_go_back_to_plain_values():
         "channels": 1,
         "flips": True,
         "check_headers": True,
+        "on_bad": "stop",
+        "max_bad": 10,
     }
 
 
@@ -343,3 +345,16 @@ def test_settings_come_from_text_and_go_back_to_plain_values():
 def test_a_missing_path_or_an_odd_shape_is_refused(settings, fault):
     with pytest.raises(SettingsError, match=fault):
         validate(model_of(ImageFolder), settings, owner="data set 'image-folder'")
+
+
+def test_bad_pictures_can_be_left_out_and_are_listed(paint, tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        paint(name)
+    whole = (tmp_path / "b.png").read_bytes()
+    (tmp_path / "b.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "c.png").write_text("no picture")
+
+    with pytest.warns(UserWarning, match=r"2 of 3 pictures cannot be read and are left out: b.png, c.png"):
+        assert len(ImageFolder(path=tmp_path, resolution=8, on_bad="skip")) == 1
+    with pytest.raises(BadImageError, match=r"2 of 3 pictures cannot be read, max_bad is 1"):
+        ImageFolder(path=tmp_path, resolution=8, on_bad="skip", max_bad=1)

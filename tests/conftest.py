@@ -1,12 +1,15 @@
 """Fake plugins on disk, and a registry that no test leaves changed."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from ganreg import registry
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: two workers with two threads each wait for each other
 
 PLUGIN_FILES = Path(__file__).parent / "plugin_files"
 

@@ -38,7 +38,8 @@ def digits_quality(told: dict[str, Any]) -> str:
     lines.append(f"| real digits | | {floor} | {real['min_share']:.1%} | {real['sure']:.0%} |")
     note = (
         "The distance is taken in the features of a small classifier "
-        f"(right on {told['classifier_accuracy']:.1%} of held-out digits); it is not an FID, and reads higher for fewer pictures. "
+        f"(right on {told['classifier_accuracy']:.1%} of held-out digits); "
+        "it is not an FID, and reads higher for fewer pictures. "
         "*Surely*: the classifier gives one digit more than 90 %. "
         f"Both had the same wall seconds on {told['cores']} cores ({told['processor']}, torch {told['torch']}). "
         f"The last of the runs was `{' '.join(told['command'])}`; `python benchmarks/digits_quality.py` repeats them all."

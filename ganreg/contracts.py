@@ -176,7 +176,11 @@ class DiscriminatorOutput:
 
 @dataclass(slots=True)
 class PenaltyContext:
-    """What a penalty sees: the networks, the batch of the phase, the random stream of the run."""
+    """What a penalty sees: the networks, the batch of the phase, the random stream of the run.
+
+    `fake` carries G's graph only for a generator's penalty with `shares_forward`; `real_output` and `fake_output` are None
+    without `shares_forward`, since their graph is gone by then.
+    """
 
     generator: nn.Module
     discriminator: nn.Module
@@ -251,6 +255,7 @@ class Dataset(Protocol):
     """`build(**settings)`: map-style, (sample [*spec.shape], label) at each index.
 
     Optional: `tensors` = (samples, labels) when all of it lies in memory; the engine then indexes it on the device.
+    `labels` [M] when they are at hand without the samples: labels of fakes are drawn from their shares, else uniformly.
     """
 
     spec: DataSpec

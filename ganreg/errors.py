@@ -77,7 +77,7 @@ class SettingsError(UsageError, ValueError):
     @classmethod
     def together(cls, errors: Sequence[SettingsError]) -> SettingsError:
         """The faults of several components as one error."""
-        faults = [(place or error.at, text) for error in errors for place, text in error.faults]
+        faults = list(dict.fromkeys((place or error.at, text) for error in errors for place, text in error.faults))
         return cls(faults, at=errors[0].at, fix=errors[0].fix) if len(errors) > 1 else errors[0]
 
 

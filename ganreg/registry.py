@@ -91,6 +91,12 @@ class Part:
             raise
         except (TypeError, ValueError) as error:
             raise SettingsError(f"{self.owner} cannot be built: {error}", at=self.owner, fix="change its settings") from error
+        except Exception as error:
+            raise ContractError(
+                f"{self.owner} of {self.origin} cannot be built: {type(error).__name__}: {error}",
+                at=self.component.factory,
+                fix="change its settings, or tell its author",
+            ) from error
         _keeps_contract(self, made)
         _remember(made, {"name": self.name, **settings_of.plain(self.model, values)})
         return made

@@ -44,7 +44,7 @@ def train_gan(
     latents: Literal["shared", "fresh"] = "shared",
     ema: EMASettings | dict[str, float] | None = EMASettings(),  # noqa: B008  (frozen)
     seed: int = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     workers: int | None = None,
     out: str | Path | None = None,
     observers: Sequence[Observer] = (),
@@ -66,18 +66,25 @@ def train_gan(
     With `out` a run directory is written; without, nothing.  The same seed and threads give the same result on a CPU.
     Raises SettingsError (also a ValueError) and other GanregErrors; TypeError for what is no dataset.
     """
+    if not isinstance(gan, GAN):
+        raise TypeError(f"expected a ganreg.GAN(generator, discriminator), got {type(gan).__name__}")
+    if isinstance(regularizers, str):
+        raise TypeError(f"expected a list of regularizers, got the text '{regularizers}'")
     registry = registries.current()
     source = _source(dataset)
     loader = source.loader
+    of_loader = getattr(loader, "batch_size", None)
+    if batch_size not in (None, of_loader) and not source.ordered_by_us and loader is not None:
+        raise ValueError(f"expected the batch_size of the loader, {of_loader}, whose order is its own, got {batch_size}")
     asked = {
         "epochs": epochs,
         "steps": steps,
-        "batch_size": batch_size if batch_size is not None else getattr(loader, "batch_size", None) or 64,
+        "batch_size": batch_size if batch_size is not None else of_loader or 64,
         "discriminator_steps": discriminator_steps,
         "latents": latents,
         "ema": ema,
         "seed": seed,
-        "device": device,
+        "device": str(device),
         "workers": workers if workers is not None else getattr(loader, "num_workers", 0),
         "log_every": log_every,
         "sample_every": sample_every,
@@ -119,7 +126,16 @@ def train_gan(
             **settings_of.plain(model, {name: getattr(settings, name) for name in asked}),
         }
         path = Path(out) if out is not None else None
-        return launch(parts, settings, config, registry, out=path, observers=observers, progress=progress)
+        return launch(
+            parts,
+            settings,
+            config,
+            registry,
+            out=path,
+            observers=observers,
+            progress=progress,
+            repeatable=all(isinstance(one, str) for one in (dataset, *gan, loss, generator_optimizer, discriminator_optimizer)),
+        )
 
 
 def train_config(
@@ -130,8 +146,12 @@ def train_config(
     allow_change: Sequence[str] = (),
     observers: Sequence[Observer] = (),
     progress: bool = True,
+    numbered: bool = False,
 ) -> Result:
-    """Build everything that a checked configuration names, and train.  Raises as `train_gan` does."""
+    """Build everything that a checked configuration names, and train.  Raises as `train_gan` does.
+
+    With `numbered`, the next free number is taken when another process has taken `out` meanwhile.
+    """
     if resume is None:
         rundir.check(out)
     with torch.random.fork_rng():
@@ -146,6 +166,7 @@ def train_config(
             allow_change=allow_change,
             observers=observers,
             progress=progress,
+            numbered=numbered,
         )
 
 

@@ -15,10 +15,14 @@ FREE = frozenset(
 def refuse_changes(stored: Mapping[str, Any], now: Mapping[str, Any], allowed: Sequence[str], *, at: str) -> None:
     """Compare a checkpoint's configuration with the one to go on with.  Raises SettingsError with every difference."""
     before, after = dict(_leaves(stored)), dict(_leaves(now))
+    changed = [key for key in before.keys() | after.keys() if before.get(key, ...) != after.get(key, ...)]
     faults = [
+        ("", f"nothing that is called {key} was changed") for key in allowed if not any(_covers((key,), one) for one in changed)
+    ]
+    faults += [
         ("", f"{key} is {after.get(key, 'gone')}, the checkpoint was made with {before.get(key, 'none')}")
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key, ...) != after.get(key, ...) and not _covers((*FREE, *allowed), key)
+        for key in sorted(changed)
+        if not _covers((*FREE, *allowed), key)
     ]
     if faults:
         raise SettingsError(faults, at=at, fix="undo the change, or allow it: --allow-change KEY (of a key or its front)")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ganreg import settings, yamltext
-from ganreg.contracts import Kind
+from ganreg.contracts import Kind, Recipe
 from ganreg.engine.settings import RunSettings
 from ganreg.errors import SettingsError, UsageError, did_you_mean
 from ganreg.registry import Part, Registry, with_article
@@ -195,6 +195,13 @@ def _normal(layer: Document) -> Document:
     if unknown:
         faults = [(layer.place((key,)), f"there is no setting '{key}'.{did_you_mean(key, known)}") for key in unknown]
         raise SettingsError(faults, at=layer.source, fix="ganreg config schema")
+    for key, value in values.items():
+        if isinstance(value, Mapping) and "object" in value:
+            raise UsageError(
+                f"the {key} of this run was an object, {value['object']}, that no name builds",
+                at=layer.place((key,)),
+                fix="go on with it from Python",
+            )
     version = values.get("schema_version", SCHEMA_VERSION)
     if version != SCHEMA_VERSION:
         text = f"schema_version must be {SCHEMA_VERSION}, got {version}"
@@ -226,9 +233,16 @@ def _recipe(layers: Sequence[Document], registry: Registry) -> tuple[str | None,
             raise SettingsError(f"recipe must be a name, got {said[-1]!r}", at=place, fix="ganreg list recipes")
         return said[-1], []
     name = _single("generator", [Document(DEFAULTS), *layers]).name
-    if any(offer.record.name == name for offer in registry.recipes()):
-        return name, [f"recipe: {name}"]
-    return None, []
+    offered = [offer.record for offer in registry.recipes() if offer.record.name == name]
+    if not offered or not _same_data(offered[0], layers):
+        return None, []
+    return name, [f"recipe: {name}"]
+
+
+def _same_data(recipe: Recipe, layers: Sequence[Document]) -> bool:
+    """A recipe that nobody asked for is tuned to its data; for other data the parts' own values are the better guess."""
+    asked = _single("dataset", layers).name
+    return asked is None or asked == _single("dataset", [yamltext.read(recipe.path)]).name
 
 
 def _single(key: str, layers: Sequence[Document]) -> _Chosen:

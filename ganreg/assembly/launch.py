@@ -18,10 +18,11 @@ from ganreg.assembly.environment import devices
 from ganreg.assembly.record import recorded
 from ganreg.contracts import GAN, Observer
 from ganreg.engine import checkpoint, loop
-from ganreg.engine.data import Batches, Source
+from ganreg.engine.checks import check_fit, check_loss, check_optimizers, check_regularizers
+from ganreg.engine.data import Batches, Source, labels_of
 from ganreg.engine.data import check as check_data
 from ganreg.engine.gate import Gate, without_flag
-from ganreg.engine.networks import Player, check_fit
+from ganreg.engine.networks import Player
 from ganreg.engine.observers import Observers
 from ganreg.engine.observers.checkpoints import Checkpoints
 from ganreg.engine.observers.history import History
@@ -92,9 +93,12 @@ def launch(
     allow_change: Sequence[str] = (),
     observers: Sequence[Observer] = (),
     progress: bool = True,
+    numbered: bool = False,
+    repeatable: bool = True,
 ) -> Result:
     """Train.  The caller's random state is left as it was.  Raises GanregError of many kinds, before step 0 where it can."""
     run, work = ready(parts, settings, config, resume=resume, allow_change=allow_change)
+    run.repeatable = repeatable
     if work.state.step >= run.total_steps:
         return Result(parts.gan, _average(run), {}, resume, f"already at step {work.state.step}")
     return _run(
@@ -104,6 +108,7 @@ def launch(
         registry,
         out=resume or out,
         resumed=resume is not None,
+        numbered=numbered,
         observers=observers,
         progress=progress,
     )
@@ -120,9 +125,11 @@ def ready(
     """Everything that comes before the first step and writes nothing: device, fit, state, a look at the data."""
     device = device_of(settings.device)
     library.require()
+    check_fit(parts.gan, parts.source.spec)
+    check_loss(parts.loss)
+    check_regularizers(parts.regularizers)
     for network in parts.gan:
         network.to(device).train()
-    check_fit(parts.gan, parts.source.spec)
     work, total_steps, settings = _prepare(parts, settings, device)
     run = Run(
         gan=parts.gan,
@@ -153,6 +160,7 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device) -> tuple
         name: made if isinstance(made, Optimizer) else made([p for p in networks[name].parameters() if p.requires_grad])
         for name, made in parts.optimizers.items()
     }
+    check_optimizers(optimizers, networks)
     if device.type != "cpu":
         for name in without_flag(optimizers.values()):
             warnings.warn(f"the optimizer {name} costs one wait for the device at every step", stacklevel=2)
@@ -192,11 +200,12 @@ def _run(
     *,
     out: Path | None,
     resumed: bool,
+    numbered: bool,
     observers: Sequence[Observer],
     progress: bool,
 ) -> Result:
     history = History()
-    with recorded(run, registry, out=out, resumed=resumed) as writers:
+    with recorded(run, registry, out=out, resumed=resumed, numbered=numbered) as writers:
         plugins = [offer.record for offer in registry.plugins.answers("ganreg_observers", Observer, run=run)]
         told = Observers(run, [history, *([ProgressLine()] if progress else []), *observers, *writers, *plugins])
         for writer in writers:
@@ -206,11 +215,12 @@ def _run(
         try:
             told.started()
             turn = phases(parts.regularizers, run.settings.discriminator_steps)
-            status = loop.train(work, turn, told, last_step=run.total_steps, batch_size=run.settings.batch_size)
+            status = loop.train(work, turn, told, last_step=run.total_steps)
         except KeyboardInterrupt:
             status = "interrupted"
             raise
         finally:
+            work.discriminator.learns(True)  # as it was given, so that it can be trained on
             told.finished(status)
     run.refresh()
     return Result(parts.gan, _average(run), history.values, run.directory, status, told.seconds)
@@ -223,7 +233,9 @@ def _restore(run: Run, run_dir: Path, allow_change: Sequence[str]) -> None:
     now = {**run.config, "data": state.batches.source.fingerprint()}
     refuse_changes(values.get("config", now), now, allow_change, at=str(path))
     try:
-        state.restore(files, values)
+        fronts = {f"{name}_optimizer": name for name in state.optimizers}
+        said = [key.replace("-", "_").partition(".") for key in allow_change]
+        state.restore(files, values, keep=[f"{fronts[front]}.{option}" for front, _, option in said if front in fronts])
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"the checkpoint does not fit this run: {str(error).splitlines()[0]}",
@@ -243,9 +255,7 @@ def _look_at_data(batches: Batches, *, resumed: bool) -> Tensor | None:
 
 
 def _labels(source: Source) -> Labels:
-    tensors = getattr(source.dataset, "tensors", ())
-    labels = tensors[1] if isinstance(tensors, tuple) and len(tensors) == 2 else None
-    return Labels.like(labels, source.spec.num_classes)
+    return Labels.like(labels_of(source.dataset), source.spec.num_classes)
 
 
 def _total_steps(source: Source, settings: RunSettings) -> int:

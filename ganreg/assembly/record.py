@@ -10,20 +10,28 @@ from typing import Any
 from ganreg import yamltext
 from ganreg.assembly.environment import environment
 from ganreg.contracts import Observer
+from ganreg.engine import rundir
 from ganreg.engine.observers.checkpoints import Checkpoints
 from ganreg.engine.observers.metrics_log import MetricsLog
 from ganreg.engine.observers.samples import SampleGrids
 from ganreg.engine.run import Run
 from ganreg.engine.rundir import RunDirectory
-from ganreg.errors import GanregError
+from ganreg.errors import GanregError, RunBusyError, RunExistsError
 from ganreg.registry import Registry
 
 HEADER = "# Every setting of this run.  Repeat it: ganreg train -c config.yaml\n"
 
 
+OF_OBJECTS = "# Every setting of this run.  Some parts were objects: their first weights and their code are not in here.\n"
+
+
 @contextmanager
-def recorded(run: Run, registry: Registry, *, out: Path | None, resumed: bool) -> Iterator[list[Observer]]:
+def recorded(
+    run: Run, registry: Registry, *, out: Path | None, resumed: bool, numbered: bool = False
+) -> Iterator[list[Observer]]:
     """Own the directory `out` while the body runs -> the observers that write into it; none where `out` is None.
+
+    With `numbered`, a directory that another process took meanwhile is passed over for the next number.
 
     Raises RunBusyError, RunExistsError, StorageError before anything is written.
     """
@@ -31,10 +39,11 @@ def recorded(run: Run, registry: Registry, *, out: Path | None, resumed: bool) -
         yield []
         return
     surroundings = environment(registry)  # may compile the kernel, so it comes before the directory is there
-    directory = RunDirectory(out, resume=resumed)
+    run.state.tensors()  # refuses now what a checkpoint cannot hold
+    directory = _claim_next(out) if numbered else RunDirectory(out, resume=resumed)
     try:
         run.directory = directory.path
-        directory.write_text("config.yaml", HEADER + yamltext.dump(_config(run)))
+        directory.write_text("config.yaml", (HEADER if run.repeatable else OF_OBJECTS) + yamltext.dump(_config(run)))
         if not resumed:
             directory.write_json("environment.json", {**surroundings, **_of_this_run(run)})
         saver = _saver(run, directory.path)
@@ -49,6 +58,15 @@ def recorded(run: Run, registry: Registry, *, out: Path | None, resumed: bool) -
             directory.ended(code=code, step=run.state.step, error=name, checkpoint=saver.last)
     finally:
         directory.release()
+
+
+def _claim_next(first: Path) -> RunDirectory:
+    out = first
+    while True:
+        try:
+            return RunDirectory(out)
+        except (RunBusyError, RunExistsError):
+            out = rundir.next_free(first.parent)
 
 
 def _config(run: Run) -> dict[str, Any]:

@@ -148,13 +148,6 @@ def _asked(ctx: click.Context, values: Mapping[str, Any]) -> Asked:
     if not run.is_dir():
         raise CheckpointError("the run directory does not exist", at=str(run), fix="give the path of a run, e.g. runs/0001")
     stored = yamltext.read(run / "config.yaml")
-    for key, value in stored.values.items():
-        if isinstance(value, dict) and "object" in value:
-            raise UsageError(
-                f"the {key} of this run was an object, {value['object']}, that no name builds",
-                at=stored.place((key,)),
-                fix="go on with it from Python",
-            )
     return Asked(session_of(ctx), [stored, command_line(options, values)], values, run)
 
 

@@ -7,6 +7,7 @@ at once.  `none` is nothing.  Nothing here imports torch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -114,7 +115,7 @@ class DataOption(Option):
     def words(self, value: Any) -> Iterable[Word]:
         """The data set `image-folder` with this path."""
         yield ("dataset", "name"), "image-folder", "--data"
-        yield ("dataset", "path"), value, "--data"
+        yield ("dataset", "path"), str(Path(value).expanduser().absolute()), "--data"  # so that it is found from anywhere
 
 
 class RecipeOption(Option):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def _train(asked: Asked) -> None:
-    out = asked.resume or _new_run(asked.values["out"])
+    named = asked.values["out"]
+    out = asked.resume or _new_run(named)
     config = asked.resolve()
     if asked.values["dry_run"]:
         _rehearse(config, out, asked.resume, asked.values["allow_change"])
@@ -32,12 +33,22 @@ def _train(asked: Asked) -> None:
     told: list[Observer] = [] if quiet else [header, ProgressLine()]
     try:
         allowed = asked.values["allow_change"]
-        result = train_config(config, out=out, resume=asked.resume, allow_change=allowed, observers=told, progress=False)
+        result = train_config(
+            config,
+            out=out,
+            resume=asked.resume,
+            allow_change=allowed,
+            observers=told,
+            progress=False,
+            numbered=named is None and asked.resume is None,
+        )
     except KeyboardInterrupt:
-        saved = next((out / "checkpoints").glob("step-*"), None)
-        raise KeyboardInterrupt("interrupted" + (f"; go on with: ganreg train --resume {out}" if saved else "")) from None
+        saved = next((header.out / "checkpoints").glob("step-*"), None)
+        raise KeyboardInterrupt(
+            "interrupted" + (f"; go on with: ganreg train --resume {header.out}" if saved else "")
+        ) from None
     if quiet:
-        output.say(str(out))
+        output.say(str(result.run_dir))
     elif result.status.startswith("already"):
         output.say(f"{out} is {result.status}; --steps takes it further")
     else:
@@ -71,7 +82,8 @@ def _decided(config: Config, run: Run, out: Path) -> list[str]:
     samples = f"{len(source):,} samples" if hasattr(source.dataset, "__len__") else "samples without an end"
     shape = " x ".join(map(str, run.spec.shape))
     every = {"samples": run.settings.sample_every, "checkpoints": run.settings.checkpoint_every}
-    often = ", ".join(f"{what} every {steps} steps" if steps else f"{what} at the end alone" for what, steps in every.items())
+    never = {"samples": "no samples", "checkpoints": "a checkpoint at the end alone"}
+    often = ", ".join(f"{what} every {steps} steps" if steps else never[what] for what, steps in every.items())
     return [
         *(f"{note}  (inferred)" for note in config.inferred),
         f"data: {samples} of {shape}; G and D: {weights} weights; {run.total_steps} steps; {often}",
@@ -93,6 +105,7 @@ class Header(Observer):
         from ganreg.ops.library import kernel_status
 
         self.run = run
+        self.out = run.directory or self.out
         self._began = time.monotonic()
         for line in _decided(self.config, run, self.out):
             output.say(line)
@@ -111,7 +124,7 @@ class Header(Observer):
         parts = [
             f"{status} in {_duration(time.monotonic() - self._began)}",
             f"samples {grids[-1]}" if grids else f"run {self.out}",
-            balance(self.values, self.run.equilibrium),
+            *([balance(self.values, self.run.equilibrium)] if self.values else []),
         ]
         return f"{self.out}: {'; '.join(parts)}"
 

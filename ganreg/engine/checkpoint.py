@@ -120,7 +120,9 @@ def _verified(path: Path, entry: Mapping[str, Any]) -> bytes:
         raise CheckpointError(f"a file is missing: {error.strerror}", at=str(path), fix="use another checkpoint") from error
     if len(content) != entry["bytes"]:
         raise CheckpointError(
-            f"truncated: {len(content)} of {entry['bytes']} bytes", at=str(path), fix="use another checkpoint"
+            f"{'truncated' if len(content) < entry['bytes'] else 'too long'}: {len(content)} of {entry['bytes']} bytes",
+            at=str(path),
+            fix="use another checkpoint",
         )
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise CheckpointError("damaged: its sha256 is not the manifest's", at=str(path), fix="use another checkpoint")

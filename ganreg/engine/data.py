@@ -12,12 +12,22 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, SequentialSampler
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+    default_collate,
+)
 
 from ganreg.contracts import DataSpec
 from ganreg.errors import BadSampleError, TooFewSamplesError
 
 IN_MEMORY_BYTES = 1 << 30
+MAX_CLASSES = 65_536  # labels beyond are no classes, but numbers of something else
 
 
 class Batch(NamedTuple):
@@ -72,9 +82,23 @@ class Source:
         """Whether our sampler gives the order, so that a resumed run goes on exactly."""
         if isinstance(self.dataset, IterableDataset):
             return False
-        if self.loader is None or self.loader.sampler is None:
+        if self.loader is None:
             return True
-        return isinstance(self.loader.sampler, RandomSampler | SequentialSampler)
+        if type(self.loader.batch_sampler) is not BatchSampler:
+            return False
+        sampler = self.loader.sampler
+        whole = type(sampler) is RandomSampler and not sampler.replacement and sampler.num_samples == len(self.dataset)
+        return whole or type(sampler) is SequentialSampler
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...] | None:
+        """All samples, and labels, when they lie in memory and nothing of the user's stands between them and a batch."""
+        held = getattr(self.dataset, "tensors", None)
+        ours = type(self.dataset) is TensorDataset or isinstance(getattr(self.dataset, "spec", None), DataSpec)
+        plain = self.loader is None or self.loader.collate_fn is default_collate
+        if not (ours and plain and isinstance(held, tuple) and 1 <= len(held) <= 2):
+            return None
+        return held if sum(tensor.numel() * tensor.element_size() for tensor in held) <= IN_MEMORY_BYTES else None
 
     def fingerprint(self) -> str:
         """The data set's own, or what can be told cheaply."""
@@ -102,7 +126,8 @@ class Batches:
                     fix=f"use --batch-size {max(1, len(source))} or less, or more data",
                 )
             self._order = Order(len(source), seed)
-            self._tensors = _in_memory(source.dataset, device)
+            held = source.tensors
+            self._tensors = tuple(tensor.to(device) for tensor in held) if held is not None else None
 
     def next(self) -> Batch:
         """The next batch; `position` counts samples drawn."""
@@ -113,11 +138,14 @@ class Batches:
             if self._stream is None:
                 self._stream = self._read()
             items = next(self._stream)
-        self.position += self.batch_size
-        return _as_batch(items, self.source.spec, self.device)
+        batch = _as_batch(items, self.source.spec, self.device)
+        self.position += len(batch.real)
+        return batch
 
     def seek(self, position: int) -> None:
         """Go to a position of the stream; a stream with an order of its own is read up to there."""
+        if position == self.position and self._stream is None:
+            return
         self._stream = None
         if self._tensors is None and not self.source.ordered_by_us:
             warnings.warn("the data set has an order of its own: resuming is not exact", stacklevel=2)
@@ -143,6 +171,9 @@ class Batches:
         while True:
             count = 0
             for items in loader:
+                first = items if isinstance(items, Tensor) else items[0]
+                if len(first) < (loader.batch_size or 1):
+                    continue  # the short rest of a pass, as drop_last would
                 count += 1
                 yield items
             if count == 0:
@@ -171,15 +202,19 @@ def source_of(data: Any) -> Source:
     loader = data if isinstance(data, DataLoader) else None
     dataset = data.dataset if isinstance(data, DataLoader) else data
     if isinstance(dataset, Tensor):
-        dataset = torch.utils.data.TensorDataset(dataset)
+        _check_samples(dataset)
+        dataset = TensorDataset(dataset)
     elif isinstance(dataset, tuple | list) and len(dataset) == 2 and all(isinstance(x, Tensor) for x in dataset):
         if len(dataset[0]) != len(dataset[1]):
             raise ValueError(f"expected as many labels as samples, got {len(dataset[1])} and {len(dataset[0])}")
-        dataset = torch.utils.data.TensorDataset(*dataset)
+        _check_samples(dataset[0])
+        dataset = TensorDataset(*dataset)
     elif not isinstance(dataset, Dataset) and not hasattr(dataset, "__getitem__"):
         raise TypeError(
             f"expected a tensor, a pair of tensors, a Dataset, a DataLoader or a registered name, got {type(data).__name__}"
         )
+    if hasattr(dataset, "__len__") and not isinstance(dataset, IterableDataset) and len(dataset) == 0:
+        raise TooFewSamplesError("the data set is empty", at="dataset", fix="give it samples")
     spec = getattr(dataset, "spec", None)
     return Source(dataset, spec if isinstance(spec, DataSpec) else _infer_spec(dataset), loader)
 
@@ -195,7 +230,7 @@ def check(batch: Batch, spec: DataSpec) -> None:
     if not bool(torch.isfinite(batch.real).all()):
         raise BadSampleError("a sample holds nan or inf", at="dataset", fix="clean the data")
     low, high = float(batch.real.min()), float(batch.real.max())
-    if low == high:
+    if low == high and len(batch.real) > 1:
         raise BadSampleError(f"every value of the first batch is {low:g}", at="dataset", fix="look at the data")
     if spec.value_range is not None:
         least, most = spec.value_range
@@ -206,20 +241,17 @@ def check(batch: Batch, spec: DataSpec) -> None:
             )
 
 
-def _in_memory(dataset: Any, device: torch.device) -> tuple[Tensor, ...] | None:
-    tensors = getattr(dataset, "tensors", None)
-    if not isinstance(tensors, tuple) or not 1 <= len(tensors) <= 2:
-        return None
-    if sum(tensor.numel() * tensor.element_size() for tensor in tensors) > IN_MEMORY_BYTES:
-        return None
-    return tuple(tensor.to(device) for tensor in tensors)
+def _check_samples(samples: Tensor) -> None:
+    if samples.dim() < 2 or samples.is_sparse or samples.is_complex():
+        kind = "sparse" if samples.is_sparse else str(samples.dtype).removeprefix("torch.")
+        raise ValueError(f"expected dense, real samples [M, …], got {kind} {list(samples.shape)}")
 
 
 def _as_batch(items: Any, spec: DataSpec, device: torch.device) -> Batch:
     parts: Sequence[Tensor] = (items,) if isinstance(items, Tensor) else items
-    real = parts[0].to(device, non_blocking=True)
+    real = parts[0].detach().to(device, non_blocking=True)
     real = real.float().div(127.5).sub(1.0) if real.dtype == torch.uint8 else real.float()
-    labels = parts[1].to(device, non_blocking=True) if spec.num_classes and len(parts) > 1 else None
+    labels = parts[1].to(device, non_blocking=True).long() if spec.num_classes and len(parts) > 1 else None
     return Batch(real, labels)
 
 
@@ -229,10 +261,26 @@ def _infer_spec(dataset: Any) -> DataSpec:
     first, *rest = sample if isinstance(sample, tuple | list) else (sample,)
     if not isinstance(first, Tensor):
         raise TypeError(f"expected samples that are tensors, got {type(first).__name__}; add a transform to the data set")
-    tensors: Any = getattr(dataset, "tensors", ())
-    has_classes = len(tensors) == 2 and not tensors[1].is_floating_point() and tensors[1].dim() == 1 and bool(rest)
     return DataSpec(
         shape=tuple(first.shape),
-        num_classes=int(tensors[1].max()) + 1 if has_classes else 0,
+        num_classes=_count_classes(dataset) if rest else 0,
         value_range=(-1.0, 1.0) if first.dim() == 3 else None,
     )
+
+
+def _count_classes(dataset: Any) -> int:
+    """From labels that are whole numbers, one for each sample; 0 where they are something else.  Raises ValueError."""
+    labels = labels_of(dataset)
+    if labels is None or labels.is_floating_point() or labels.dim() != 1:
+        return 0
+    least, most = int(labels.min()), int(labels.max())
+    if least < 0 or most >= MAX_CLASSES:
+        raise ValueError(f"expected labels from 0 to {MAX_CLASSES - 1}, got {least} to {most}")
+    return most + 1
+
+
+def labels_of(dataset: Any) -> Tensor | None:
+    """All labels of a data set that has them at hand: its attribute `labels`, or the second of its `tensors`."""
+    tensors: Any = getattr(dataset, "tensors", ())
+    labels = getattr(dataset, "labels", tensors[1] if isinstance(tensors, tuple) and len(tensors) == 2 else None)
+    return torch.as_tensor(labels) if labels is not None else None

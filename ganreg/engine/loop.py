@@ -9,7 +9,7 @@ from ganreg.engine.phases import Phase
 from ganreg.engine.step import Work
 
 
-def train(work: Work, phases: Sequence[Phase], observers: Observers, *, last_step: int, batch_size: int) -> str:
+def train(work: Work, phases: Sequence[Phase], observers: Observers, *, last_step: int) -> str:
     """Step until `last_step`, or until an observer says stop -> "done" or "stopped".
 
     Raises NonFiniteError when a loss or gradient is not finite.
@@ -19,9 +19,9 @@ def train(work: Work, phases: Sequence[Phase], observers: Observers, *, last_ste
         for phase in phases:
             if state.step % phase.interval == 0:
                 phase.run(work)
-        state.advance(images=batch_size)
+        state.advance(images=len(work.real))
         if state.ema is not None:
-            state.ema.update(batch_size=batch_size, images=state.images, closed=work.gate.closed)
+            state.ema.update(batch_size=len(work.real), images=state.images, closed=work.gate.closed)
         work.gate.end_of_step()
         if observers.stepped(work, is_last=state.step == last_step) == "stop":
             return "stopped"

@@ -30,6 +30,7 @@ class Run:
     equilibrium: tuple[float, float] | None = None
     directory: Path | None = None
     reals: Tensor | None = None
+    repeatable: bool = True  # every part was named, so that the configuration alone repeats the run
 
     labels: Labels = field(default_factory=Labels)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganreg.contracts import GAN
 from ganreg.engine.data import Batches
+from ganreg.errors import ContractError
 from ganreg.nn.ema import EMA
 
 Tensors = dict[str, Tensor]
@@ -37,14 +38,14 @@ class State:
         self.images += images
 
     def tensors(self) -> dict[str, Tensors]:
-        """File name -> tensors: what goes into safetensors files."""
+        """File name -> tensors: what goes into safetensors files.  Raises ContractError for a network with other state."""
         files: dict[str, Tensors] = {
-            "generator": dict(self.gan.generator.state_dict()),
-            "discriminator": dict(self.gan.discriminator.state_dict()),
+            "generator": _state(self.gan.generator),
+            "discriminator": _state(self.gan.discriminator),
             "random": self._random(),
         }
         if self.ema is not None:
-            files["ema"] = dict(self.ema.module.state_dict())
+            files["ema"] = _state(self.ema.module)
         for name, optimizer in self.optimizers.items():
             files[f"optimizer-{name}"] = {
                 f"{index}.{key}": value
@@ -63,7 +64,7 @@ class State:
         for name, optimizer in self.optimizers.items():
             saved = optimizer.state_dict()
             optimizers[name] = {
-                "groups": [{k: v for k, v in group.items() if k != "schedules"} for group in saved["param_groups"]],
+                "groups": [{k: _plain(v) for k, v in group.items() if k != "schedules"} for group in saved["param_groups"]],
                 "state": {
                     str(index): {key: value for key, value in moments.items() if not isinstance(value, Tensor)}
                     for index, moments in saved["state"].items()
@@ -80,14 +81,18 @@ class State:
             },
         }
 
-    def restore(self, files: Mapping[str, Tensors], values: Mapping[str, Any]) -> None:
-        """Take everything back from `tensors()` and `values()`.  Raises RuntimeError or KeyError when they do not fit."""
+    def restore(self, files: Mapping[str, Tensors], values: Mapping[str, Any], *, keep: Sequence[str] = ()) -> None:
+        """Take everything back from `tensors()` and `values()`, but the optimizers' options named in `keep` ("generator.lr").
+
+        Raises RuntimeError or KeyError when they do not fit.
+        """
         self.gan.generator.load_state_dict(files["generator"])
         self.gan.discriminator.load_state_dict(files["discriminator"])
         if self.ema is not None:
             self.ema.module.load_state_dict(files["ema"])
         for name, optimizer in self.optimizers.items():
-            _restore_optimizer(optimizer, files[f"optimizer-{name}"], values["optimizers"][name])
+            kept = [option.partition(".")[2] for option in keep if option.partition(".")[0] == name]
+            _restore_optimizer(optimizer, files[f"optimizer-{name}"], values["optimizers"][name], kept)
         for name, component in self.components.items():
             component.load_state_dict({**files.get(f"component-{name}", {}), **values["components"].get(name, {})})
         self.step, self.images = int(values["step"]), int(values["images"])
@@ -104,18 +109,39 @@ class State:
         return streams
 
 
-def _restore_optimizer(optimizer: Optimizer, tensors: Tensors, values: Mapping[str, Any]) -> None:
+def _state(network: nn.Module) -> Tensors:
+    state = dict(network.state_dict())
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise ContractError(
+                f"the state of {type(network).__name__} holds a {type(value).__name__}, which a checkpoint cannot",
+                at=key,
+                fix="keep it in a buffer (register_buffer), or train without a run directory",
+            )
+    return state
+
+
+def _restore_optimizer(optimizer: Optimizer, tensors: Tensors, values: Mapping[str, Any], keep: Sequence[str]) -> None:
     state: dict[int, dict[str, Any]] = {int(index): dict(moments) for index, moments in values["state"].items()}
     for name, tensor in tensors.items():
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
-    schedules = [group.get("schedules") for group in optimizer.param_groups]
-    optimizer.load_state_dict({"state": state, "param_groups": [_tuples(group) for group in values["groups"]]})
-    for group, schedule in zip(optimizer.param_groups, schedules, strict=True):
-        if schedule is not None:
-            group["schedules"] = schedule
+    fresh = [dict(group) for group in optimizer.param_groups]
+    optimizer.load_state_dict({"state": state, "param_groups": values["groups"]})
+    for group, given in zip(optimizer.param_groups, fresh, strict=True):
+        for key, value in given.items():
+            if key in keep or "" in keep or key == "schedules":
+                group[key] = value
+            elif key != "params":
+                group[key] = _like(group[key], value)
 
 
-def _tuples(group: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples; torch's betas are one."""
-    return {key: tuple(value) if isinstance(value, list) and key != "params" else value for key, value in group.items()}
+def _like(saved: Any, given: Any) -> Any:
+    """A saved option in the type it was given in: JSON knows neither tuples nor tensors."""
+    if isinstance(given, Tensor):
+        return torch.full_like(given, saved)
+    return tuple(saved) if isinstance(given, tuple) else saved
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, Tensor) else value

@@ -60,19 +60,19 @@ class Work:
         """Augmented samples through D."""
         return as_output(self.discriminator(self.augment(samples), labels))
 
-    def context(self) -> PenaltyContext:
-        """What a penalty sees."""
+    def context(self, network: str, *, joins: bool) -> PenaltyContext:
+        """What a penalty sees: outputs of this phase only where it joins the phase's backward; G's graph only in G's."""
         return PenaltyContext(
             generator=self.generator.network,
             discriminator=self.discriminator.network,
             augment=self.augment,
             real=self.real,
-            fake=self.fake,
+            fake=self.fake if joins and network == "generator" else self.fake.detach(),
             latents=self.latents,
             labels=self.labels,
             fake_labels=self.drawn_labels,
-            real_output=self.real_output,
-            fake_output=self.fake_output,
+            real_output=self.real_output if joins else None,
+            fake_output=self.fake_output if joins else None,
             step=self.state.step,
             images=self.state.images,
             rng=self.state.rng,
@@ -115,7 +115,7 @@ def backward(work: Work, network: str, roots: list[Tensor], grads: list[Tensor],
     for regularizer in work.regularizers:
         shares = getattr(regularizer, "shares_forward", False)
         if shares and regularizer.network == network and work.state.step % regularizer.interval == 0:
-            penalty = regularizer.penalty(work.context())
+            penalty = regularizer.penalty(work.context(network, joins=True))
             roots.append(penalty)
             grads.append(torch.full_like(penalty, float(regularizer.interval)))
             value = value + penalty.detach()
@@ -128,7 +128,7 @@ def penalty(regularizer: Regularizer) -> Callable[[Work], None]:
     """A penalty with a forward and backward of its own; it adds to the gradients of its network."""
 
     def run(work: Work) -> None:
-        value = regularizer.penalty(work.context())
+        value = regularizer.penalty(work.context(regularizer.network, joins=False))
         torch.autograd.backward(value, torch.full_like(value, float(regularizer.interval)))
         work.values[f"penalty_{type(regularizer).__name__}"] = value.detach()
         work.values[f"total_{regularizer.network}"] = work.values[f"total_{regularizer.network}"] + value.detach()

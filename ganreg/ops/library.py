@@ -79,7 +79,9 @@ def define(schema: str, reference: Callable[..., Any]) -> None:
 def _mode() -> str:
     mode = os.environ.get("GANREG_KERNEL", "auto")
     if mode not in MODES:
-        raise UsageError(f"GANREG_KERNEL: expected one of {', '.join(MODES)}, got '{mode}'", at="the environment")
+        raise UsageError(
+            f"GANREG_KERNEL: expected one of {', '.join(MODES)}, got '{mode}'", at="the environment", fix="unset GANREG_KERNEL"
+        )
     return mode
 
 

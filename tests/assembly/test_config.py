@@ -154,7 +154,7 @@ def test_an_empty_common_word_says_nothing():
 
 
 def test_a_fault_of_the_common_word_is_told_where_it_stands():
-    assert faults("loss: bce\noptimizer:\n  lr: 0\n") == [("a:3:3", "lr must be greater than 0, got 0")] * 2
+    assert faults("loss: bce\noptimizer:\n  lr: 0\n") == [("a:3:3", "lr must be greater than 0, got 0")]
     own = faults("optimizer:\n  lr: 1\ngenerator_optimizer:\n  lr: 0\n")
     assert own == [("a:4:3", "lr must be greater than 0, got 0")]
 
@@ -288,7 +288,6 @@ batch-size: 64x
     assert faults(text) == [
         ("a:3:3", "generator 'foo-net' has no setting 'widht'. Did you mean 'width'? Known: width, depth"),
         ("a:4:21", "margin must be greater than 0, got 0"),
-        ("a:5:13", "lr must be a number, got 'x'"),
         ("a:5:13", "lr must be a number, got 'x'"),
         ("a:8:17", "weight must be greater than or equal to 0, got -1"),
         ("a:9:1", "batch_size must be an integer, got '64x'"),
@@ -461,3 +460,12 @@ def test_configurations_do_not_depend_on_the_order_of_plugins_on_disk():
         told.add(done.stdout)
 
     assert len(told) == 1
+
+
+def test_a_recipe_that_nobody_asked_for_is_left_out_for_other_data():
+    known = registry.configure()
+    own = resolve([Document({"generator": "dcgan"}, "a")], known)
+    other = resolve([Document({"generator": "dcgan", "dataset": {"name": "image-folder", "path": "x"}}, "a")], known)
+    asked = resolve([Document({"recipe": "dcgan", "dataset": {"name": "image-folder", "path": "x"}}, "a")], known)
+
+    assert (own.recipe, other.recipe, asked.recipe) == ("dcgan", None, "dcgan")

@@ -159,6 +159,88 @@ def test_what_is_no_part_is_a_type_error(wrong: dict[str, Any]):
         train(**wrong)
 
 
+def test_a_pair_can_be_trained_on_after_a_run_and_after_an_interrupt():
+    class Impatient(ganreg.Observer):
+        def stepped(self, step: int, values: Any) -> None:
+            raise KeyboardInterrupt
+
+    gan = game()
+    train(gan)
+    assert all(parameter.requires_grad for network in gan for parameter in network.parameters())
+    with pytest.raises(KeyboardInterrupt):
+        train(gan, observers=[Impatient()])
+    before = bits(gan.discriminator)
+    train(gan, generator_optimizer=torch.optim.SGD(gan.generator.parameters(), lr=0.1))
+    assert bits(gan.discriminator) != before
+
+
+def test_a_penalty_of_d_may_use_the_fakes_of_its_phase_whatever_the_latents():
+    class OnFakes:
+        network, interval = "discriminator", 1
+
+        def penalty(self, context: Any) -> torch.Tensor:
+            fake = context.fake.requires_grad_()
+            (slope,) = torch.autograd.grad(context.discriminator(fake).sum(), fake, create_graph=True)
+            return (slope.norm(dim=1) - 1).square().mean()
+
+    for latents in ("shared", "fresh"):
+        assert train(regularizers=[OnFakes()], latents=latents).status == "done"
+
+
+def test_an_observer_that_stops_a_run_leaves_a_checkpoint_and_a_grid(tmp_path: Path):
+    class Stop(ganreg.Observer):
+        def stepped(self, step: int, values: Any) -> str | None:
+            return "stop" if step == 3 else None
+
+    train(steps=100, out=tmp_path / "run", observers=[Stop()])
+
+    assert (tmp_path / "run" / "checkpoints" / "step-00000003" / "manifest.json").is_file()
+    assert (tmp_path / "run" / "samples" / "step-00000003.png").is_file()
+    assert json.loads((tmp_path / "run" / "exit.json").read_text())["checkpoint"] == "step-00000003"
+
+
+def test_a_state_that_cannot_be_saved_is_refused_before_anything_is_written(tmp_path: Path):
+    class Odd(nn.Linear):
+        def get_extra_state(self) -> str:
+            return "words"
+
+        def set_extra_state(self, state: str) -> None: ...
+
+    with pytest.raises(ganreg.GanregError, match=r"GR203.*holds a str, which a checkpoint cannot"):
+        train(ganreg.GAN(game().generator, Odd(2, 1)), out=tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_optimizer_whose_rate_is_a_tensor_is_saved(tmp_path: Path):
+    train(
+        out=tmp_path / "run",
+        generator_optimizer=lambda params: torch.optim.Adam(params, lr=torch.tensor(1e-3), fused=True),
+    )
+
+    assert (tmp_path / "run" / "checkpoints").is_dir()
+
+
+WRONG_PARTS: dict[str, dict[str, Any]] = {
+    "a loss that is a module": {"loss": nn.BCEWithLogitsLoss()},
+    "an optimizer that wants a closure": {"generator_optimizer": torch.optim.LBFGS},
+    "a penalty that is none": {"regularizers": [object()]},
+}
+
+
+@pytest.mark.parametrize("case", WRONG_PARTS)
+def test_a_wrong_part_is_refused_before_anything_is_written(case: str, tmp_path: Path):
+    with pytest.raises(ganreg.GanregError, match="GR203"):
+        train(out=tmp_path / "run", **WRONG_PARTS[case])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tuple_is_no_gan_and_a_text_no_list():
+    with pytest.raises(TypeError, match=r"expected a ganreg.GAN\(generator, discriminator\), got tuple"):
+        train((game().generator, game().discriminator))
+    with pytest.raises(TypeError, match="expected a list of regularizers, got the text 'r1'"):
+        train(regularizers="r1")
+
+
 # --- the run directory ------------------------------------------------------------------------------------------------
 
 
@@ -216,6 +298,54 @@ def test_a_resumed_run_is_the_run_that_would_have_been(run_dir: Path, tmp_path: 
     rows = [json.loads(line)["step"] for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
     assert rows == list(range(2, 21, 2))
     assert yamltext.read(run_dir / "config.yaml").values["steps"] == 20
+
+
+def test_an_allowed_change_of_an_optimizer_takes_effect(run_dir: Path):
+    from ganreg.assembly import train_config
+
+    document = yamltext.read(run_dir / "config.yaml")
+    other = yamltext.Document({"steps": 12, "generator_optimizer": {"lr": 1e-5}}, "test")
+    config = resolve([document, other], current())
+    with pytest.raises(SettingsError, match=r"generator_optimizer.lr is 1e-05, the checkpoint was made with 0.0002"):
+        train_config(config, out=run_dir, resume=run_dir, progress=False)
+    with pytest.raises(SettingsError, match="nothing that is called nope was changed"):
+        train_config(config, out=run_dir, resume=run_dir, progress=False, allow_change=["generator-optimizer.lr", "nope"])
+    train_config(config, out=run_dir, resume=run_dir, progress=False, allow_change=["generator-optimizer.lr"])
+
+    last = json.loads((run_dir / "metrics.jsonl").read_text().splitlines()[-1])
+    assert (last["lr_g"], last["lr_d"]) == (1e-5, 2e-4)
+
+
+def test_a_log_that_is_damaged_stops_a_run_that_goes_on(run_dir: Path):
+    from ganreg.assembly import train_config
+
+    with (run_dir / "metrics.jsonl").open("a") as log:
+        log.write("not json\n")
+    longer = yamltext.Document({"steps": 12}, "test")
+    config = resolve([yamltext.read(run_dir / "config.yaml"), longer], current())
+    with pytest.raises(ganreg.GanregError, match=r"GR502.*not a logged step"):
+        train_config(config, out=run_dir, resume=run_dir, progress=False)
+
+
+def test_a_number_that_was_taken_meanwhile_is_passed_over(tmp_path: Path):
+    from ganreg.assembly.record import _claim_next
+    from ganreg.engine.rundir import RunDirectory
+
+    other = RunDirectory(tmp_path / "0001")
+    ours = _claim_next(tmp_path / "0001")
+
+    assert ours.path.name == "0002"
+    ours.release()
+    other.release()
+
+
+def test_the_header_of_a_configuration_promises_only_what_it_can_keep(run_dir: Path, tmp_path: Path):
+    train(out=tmp_path / "objects")
+
+    assert "Repeat it" in (run_dir / "config.yaml").read_text().splitlines()[0]
+    assert "Some parts were objects" in (tmp_path / "objects" / "config.yaml").read_text().splitlines()[0]
+    with pytest.raises(ganreg.GanregError, match=r"GR100.*was an object, .* that no name builds"):
+        resolve([yamltext.read(tmp_path / "objects" / "config.yaml")], current())
 
 
 def test_a_directory_that_holds_something_is_refused_before_training(run_dir: Path):

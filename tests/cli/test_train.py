@@ -268,7 +268,7 @@ def test_a_run_of_objects_is_resumed_from_python(run: Run, trained: Path):
         (["-c", "."], 2, "GR105", "the configuration file is a directory"),
         (["--set", "steps"], 2, "GR100", "expected KEY=VALUE, got 'steps'"),
         (["--data", "none", "--dataset", "digits"], 2, "GR100", "--dataset and --data both say what 'dataset.name' is"),
-        (["--data", "none"], 4, "GR301", "no folder of pictures at 'none'"),
+        (["--data", "none"], 4, "GR301", "no folder of pictures at '/"),
         (["--resolution", "8", "--dataset", "gaussians"], 2, "GR103", "dataset 'gaussians' has no setting 'resolution'."),
         (["--steps", "3", "--epochs", "2"], 2, "GR103", "steps and epochs both say how long; give one"),
         (["--ema", "none", "--ema.ramp", "0.1"], 2, "GR100", "--ema and --ema.ramp both say what 'ema' is"),
@@ -297,9 +297,9 @@ def test_all_faults_are_told_at_once_each_with_its_option(run: Run):
     )
 
     assert status == 2
-    assert err.startswith("error[GR103]: 4 settings are wrong\n")
+    assert err.startswith("error[GR103]: 3 settings are wrong\n")
     assert "latent_dim must be an integer, got 'x'" in err
-    assert err.count("lr must be greater than 0, got -1 (--set optimizer.lr)") == 2
+    assert err.count("lr must be greater than 0, got -1 (--set optimizer.lr)") == 1
     assert "batch_size must be greater than or equal to 1, got 0 (--batch-size)" in err
     assert "  at: --generator.latent-dim\n" in err
 
@@ -403,7 +403,7 @@ def test_data_is_the_folder_of_pictures(run: Run):
     same = resolved(run, "--generator", "mlp", "--dataset", "image-folder", "--data", "photos", "--resolution", "32")
 
     assert config["dataset"]["name"] == "image-folder"
-    assert config["dataset"]["path"] == "photos"
+    assert config["dataset"]["path"] == str(Path("photos").absolute())  # found from anywhere
     assert config["dataset"]["resolution"] == 32
     assert same == config
 

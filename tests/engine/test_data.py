@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset
 
 from ganreg.contracts import DataSpec
 from ganreg.engine.data import Batch, Batches, Order, check, source_of
@@ -127,3 +127,49 @@ def test_a_first_batch_that_cannot_be_trained_on_is_refused(values: torch.Tensor
 def test_images_in_another_range_than_promised_are_told(factor: float):
     with pytest.warns(UserWarning, match=r"promises values in \[-1, 1\], the first batch has \[0, "):
         check(Batch(torch.tensor([0.0, 1.0, 0.5, 1.0]).reshape(1, 1, 2, 2) * factor, None), IMAGE)
+
+
+def test_what_the_user_does_to_a_sample_is_not_passed_over():
+    class Doubled(TensorDataset):
+        def __getitem__(self, index: int) -> tuple[torch.Tensor, ...]:
+            return (super().__getitem__(index)[0] * 2,)
+
+    whole = torch.cat(stream(NUMBERS))
+    assert torch.equal(torch.cat(stream(Doubled(NUMBERS))), whole * 2)
+    collated = DataLoader(TensorDataset(NUMBERS), batch_size=4, collate_fn=lambda items: torch.stack([x for (x,) in items]) + 1)
+    assert torch.equal(torch.cat(stream(collated)), whole + 1)
+
+
+def test_a_batch_sampler_of_the_users_own_keeps_its_order():
+    loader = DataLoader(Mapped(), batch_sampler=[[9, 9, 9, 9], [0, 1, 2, 3]])
+
+    assert [batch[0].item() for batch in stream(loader, count=3)] == [9.0, 0.0, 9.0]
+    drawn = DataLoader(Mapped(), batch_size=4, sampler=RandomSampler(Mapped(), replacement=True))
+    assert not source_of(drawn).ordered_by_us
+
+
+def test_the_short_rest_of_a_foreign_order_is_left_out():
+    loader = DataLoader(Endless(), batch_size=4)
+
+    assert [len(batch) for batch in stream(loader, count=4)] == [4, 4, 4, 4]
+
+
+def test_labels_that_are_no_classes_are_refused():
+    with pytest.raises(ValueError, match="expected labels from 0 to 65535, got -1 to 3"):
+        source_of((NUMBERS[:2], torch.tensor([-1, 3])))
+    assert source_of((NUMBERS[:2], torch.tensor([0.5, 3.0]))).spec.num_classes == 0
+
+
+@pytest.mark.parametrize("samples", [torch.tensor(1.0), torch.zeros(3), torch.zeros(2, 2, dtype=torch.complex64)])
+def test_tensors_that_are_no_samples_are_refused(samples: torch.Tensor):
+    with pytest.raises(ValueError, match=r"expected dense, real samples \[M, …\], got "):
+        source_of(samples)
+
+
+def test_an_empty_data_set_is_refused():
+    with pytest.raises(TooFewSamplesError, match="the data set is empty"):
+        source_of(torch.zeros(0, 2))
+
+
+def test_data_with_a_gradient_gets_none_of_ours():
+    assert not stream(NUMBERS.clone().requires_grad_(), count=1)[0].requires_grad

@@ -81,6 +81,11 @@ class ImageFolder:
         pixels = self._pixels(which)
         return (pixels.flip(-1) if mirrored else pixels) / 127.5 - 1.0, self._labels[which]
 
+    @property
+    def labels(self) -> Tensor:
+        """Of every sample, int64 [len(self)]."""
+        return torch.tensor(self._labels * (2 if self._flips else 1))
+
     def fingerprint(self) -> str:
         """Of names, file sizes and settings, not of the content: cheap enough for every start."""
         shape, flips = self.spec.shape, self._flips

@@ -19,8 +19,9 @@ from ganreg.errors import GanregError
 class Observers:
     """Tells each observer, when it is due, the values of a step.
 
-    An observer is due every `log_every` steps, or every `every` steps where it says so; and at the last step.  One that raises
-    is dropped with a warning; a `GanregError` ends the run.  `seconds` adds up what observing costs.
+    An observer is due every `log_every` steps, or every `every` steps where it says so; and at the last step.  One that
+    raises is dropped with a warning, but a `GanregError`, and whatever goes wrong in one that is `required` (the run's own
+    files), ends the run.  `seconds` adds up what observing costs.
     """
 
     def __init__(self, run: Run, observers: Sequence[Observer]) -> None:
@@ -46,8 +47,12 @@ class Observers:
         values = self._read(work, entered)
         answers: list[Any] = []
         self._tell(due, lambda observer: answers.append(observer.stepped(step, values)))
+        stops = "stop" in answers
+        if stops:  # it was the last step, then: whatever writes the run's files writes once more
+            late = [one for one in self.observers if getattr(one, "required", False) and one not in due]
+            self._tell(late, lambda observer: observer.stepped(step, values))
         self.seconds += time.perf_counter() - entered
-        return "stop" if "stop" in answers else None
+        return "stop" if stops else None
 
     def finished(self, status: str) -> None:
         """The run ended."""
@@ -69,6 +74,8 @@ class Observers:
                 except GanregError:
                     raise
                 except Exception as error:
+                    if getattr(observer, "required", False):
+                        raise
                     self.observers.remove(observer)
                     told = f"observer {type(observer).__name__} is dropped: {type(error).__name__}: {error}"
                     warnings.warn(told, stacklevel=2)

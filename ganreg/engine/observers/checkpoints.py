@@ -14,6 +14,8 @@ from ganreg.engine.run import Run
 class Checkpoints(Observer):
     """Writes RUN/checkpoints/step-00001000/."""
 
+    required = True
+
     def __init__(self, run_dir: Path, every: int, keep: int) -> None:
         self.run_dir = run_dir
         self.every = every

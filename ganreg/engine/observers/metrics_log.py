@@ -9,10 +9,13 @@ from pathlib import Path
 
 from ganreg.contracts import Observer
 from ganreg.engine.run import Run
+from ganreg.errors import CheckpointError
 
 
 class MetricsLog(Observer):
     """Appends to RUN/metrics.jsonl; a resumed run first cuts the file back to the step it goes on from."""
+
+    required = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,10 +25,18 @@ class MetricsLog(Observer):
         if not self.path.exists():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= run.state.step]
+        kept = [line for line in lines if line.endswith("\n") and self._step(line) <= run.state.step]
         part = self.path.with_name(".metrics.jsonl.part")
         part.write_text("".join(kept), encoding="utf-8")
         part.replace(self.path)
+
+    def _step(self, line: str) -> int:
+        try:
+            return int(json.loads(line)["step"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"a line of the log is not a logged step: {line.strip()[:80]}", at=str(self.path), fix="take that line out"
+            ) from error
 
     def stepped(self, step: int, values: Mapping[str, float]) -> None:
         """One line; what is not finite is null, because JSON has no nan."""

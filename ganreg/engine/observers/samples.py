@@ -18,6 +18,8 @@ IMAGES = 64
 class SampleGrids(Observer):
     """Writes RUN/samples/reals.png and step-00001000.png; nothing for samples that are neither images nor points."""
 
+    required = True
+
     def __init__(self, directory: Path, every: int) -> None:
         self.directory = directory
         self.every = every

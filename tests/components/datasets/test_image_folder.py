@@ -358,3 +358,10 @@ def test_bad_pictures_can_be_left_out_and_are_listed(paint, tmp_path):
         assert len(ImageFolder(path=tmp_path, resolution=8, on_bad="skip")) == 1
     with pytest.raises(BadImageError, match=r"2 of 3 pictures cannot be read, max_bad is 1"):
         ImageFolder(path=tmp_path, resolution=8, on_bad="skip", max_bad=1)
+
+
+def test_labels_of_all_pictures_are_at_hand_without_decoding_them(paint, tmp_path):
+    for name in ("cat/1.png", "cat/2.png", "dog/1.png"):
+        paint(name)
+
+    assert ImageFolder(path=tmp_path, resolution=8, flips=True).labels.tolist() == [0, 0, 1, 0, 0, 1]

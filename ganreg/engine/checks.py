@@ -1,0 +1,121 @@
+"""What is looked at before step 0, so that a part that cannot work is refused with a reason instead of failing half-way."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
+
+from ganreg.contracts import GAN, DataSpec, Loss, Regularizer
+from ganreg.engine import value_and_grad
+from ganreg.engine.networks import Player
+from ganreg.errors import ContractError, GanregError, MismatchError
+
+PROBE = 4  # logits on each side
+
+
+def check_fit(gan: GAN, spec: DataSpec) -> None:
+    """Run the pair once, two samples, on copies: nothing changes, no random number is used up.
+
+    Raises MismatchError, with both shapes, when G's samples do not fit the data or D cannot judge them.
+    """
+    with torch.random.fork_rng(), torch.no_grad():
+        generator, discriminator = _copy(gan.generator, "generator"), _copy(gan.discriminator, "discriminator")
+        device = next((p.device for p in generator.parameters()), torch.device("cpu"))
+        labels = torch.zeros(2, dtype=torch.int64, device=device)
+        maker = Player(generator, role="generator", num_classes=spec.num_classes)
+        judge = Player(discriminator, role="discriminator", num_classes=spec.num_classes)
+        try:
+            made = maker(torch.randn(2, maker.latent_dim, device=device), labels)
+        except Exception as error:
+            raise _misfit(f"the generator cannot take latents [2, {maker.latent_dim}]: {_first_line(error)}") from error
+        if not isinstance(made, Tensor):
+            raise _misfit(f"the generator must make a tensor, it made a {type(made).__name__}")
+        if tuple(made.shape) != (2, *spec.shape):
+            raise _misfit(f"the generator makes samples {list(made.shape[1:])}, the data has samples {list(spec.shape)}")
+        try:
+            answer = judge(made, labels)
+        except Exception as error:
+            raise _misfit(f"the discriminator cannot take samples {list(made.shape[1:])}: {_first_line(error)}") from error
+        logits = getattr(answer, "logits", answer)
+        if not isinstance(logits, Tensor) or logits.dim() == 0 or len(logits) != 2:
+            shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise _misfit(f"the discriminator must give logits [N, …] for N samples, for 2 it gave {shape}")
+
+
+def check_loss(loss: Loss) -> None:
+    """Ask for both values once.  Raises ContractError unless each is one number that depends on the logits."""
+    loss = deepcopy(loss)  # one with a memory must not remember this
+    asks: dict[str, Callable[[Tensor], Any]] = {
+        "discriminator": lambda x: value_and_grad.discriminator(loss, x, -x),
+        "generator": lambda x: value_and_grad.generator(loss, x, -x),
+    }
+    for side, ask in asks.items():
+        try:
+            with torch.random.fork_rng():
+                value = ask(torch.linspace(-1.0, 1.0, PROBE)).value
+        except GanregError:
+            raise
+        except Exception as error:
+            raise _no_contract("loss", loss, f"its {side} value cannot be had: {_first_line(error)}") from error
+        if value.dim() != 0:
+            raise _no_contract("loss", loss, f"its {side} value must be one number, got shape {list(value.shape)}")
+
+
+def check_regularizers(regularizers: Sequence[Regularizer]) -> None:
+    """Raises ContractError for one that would never be applied, or cannot be."""
+    for one in regularizers:
+        if getattr(one, "network", None) not in ("discriminator", "generator"):
+            what = f"its network must be 'discriminator' or 'generator', got {getattr(one, 'network', None)!r}"
+            raise _no_contract("regularizer", one, what)
+        interval = getattr(one, "interval", None)
+        if not isinstance(interval, int) or interval < 1:
+            raise _no_contract("regularizer", one, f"its interval must be a whole number from 1 on, got {interval!r}")
+        if not callable(getattr(one, "penalty", None)):
+            raise _no_contract("regularizer", one, "it has no penalty(context)")
+
+
+def check_optimizers(optimizers: Mapping[str, Any], networks: Mapping[str, nn.Module]) -> None:
+    """Raises ContractError for one that lacks a method, wants a closure, or moves weights of the other network."""
+    for name, optimizer in optimizers.items():
+        missing = [one for one in ("step", "zero_grad", "state_dict", "param_groups") if not hasattr(optimizer, one)]
+        if missing:
+            raise _no_contract(f"{name}'s optimizer", optimizer, f"it lacks {', '.join(missing)}")
+        closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+        if closure is not None and closure.default is closure.empty:
+            raise _no_contract(f"{name}'s optimizer", optimizer, "it wants a closure, which two players cannot give")
+        own = {id(parameter) for parameter in networks[name].parameters()}
+        if any(id(parameter) not in own for group in optimizer.param_groups for parameter in group["params"]):
+            raise _no_contract(f"{name}'s optimizer", optimizer, f"it holds weights that are not the {name}'s")
+
+
+def _copy(network: nn.Module, role: str) -> nn.Module:
+    if any(isinstance(parameter, UninitializedParameter) for parameter in network.parameters()):
+        raise ContractError(f"the {role} has lazy layers without weights", at=role, fix="run one batch through it first")
+    try:
+        return deepcopy(network)
+    except Exception as error:
+        raise ContractError(
+            f"the {role} cannot be copied, which its average and a look before step 0 need: {_first_line(error)}",
+            at=role,
+            fix="use torch.nn.utils.parametrizations, and keep no tensor with a graph on the module",
+        ) from error
+
+
+def _misfit(what: str) -> MismatchError:
+    return MismatchError(what, at="generator, discriminator, data", fix="give all three one shape, e.g. one --resolution")
+
+
+def _no_contract(kind: str, part: Any, what: str) -> ContractError:
+    return ContractError(
+        f"the {kind} {type(part).__name__} cannot be used: {what}", at=kind, fix=f"see what every {kind} must do"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

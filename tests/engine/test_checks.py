@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ganreg.contracts import GAN, DataSpec
+from ganreg.engine.checks import check_fit, check_loss, check_optimizers, check_regularizers
+from ganreg.engine.networks import Player
+from ganreg.errors import ContractError, MismatchError
+from tests.engine.small import Discriminator, Generator, bits, game
+
+POINTS = DataSpec((2,))
+
+
+def test_a_pair_that_fits_is_left_as_it_was():
+    gan = game(norm=True)
+    before, drawn = (bits(gan.generator), bits(gan.discriminator)), torch.get_rng_state()
+
+    check_fit(gan, POINTS)
+
+    assert (bits(gan.generator), bits(gan.discriminator)) == before
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_a_generator_that_does_not_fit_the_data_is_refused_with_both_shapes():
+    with pytest.raises(MismatchError, match=r"makes samples \[2\], the data has samples \[3\]") as told:
+        check_fit(game(), DataSpec((3,)))
+
+    assert (told.value.code, told.value.exit_code) == ("GR106", 2)
+
+
+def test_a_discriminator_that_cannot_take_the_samples_is_refused():
+    with pytest.raises(MismatchError, match=r"the discriminator cannot take samples \[2\]: mat1 and mat2"):
+        check_fit(GAN(Generator(), nn.Linear(5, 1)), POINTS)
+
+
+def test_logits_without_a_batch_are_refused():
+    class Mean(Discriminator):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).mean()
+
+    with pytest.raises(MismatchError, match=r"must give logits \[N, …\] for N samples, for 2 it gave \[\]"):
+        check_fit(GAN(Generator(), Mean()), POINTS)
+
+
+def test_a_generator_without_latent_dim_is_told_how_to_get_one():
+    with pytest.raises(ContractError, match=r"has no latent_dim") as told:
+        check_fit(GAN(nn.Linear(3, 2), Discriminator()), POINTS)
+
+    assert "set generator.latent_dim" in told.value.fix
+
+
+def test_labels_are_passed_only_where_forward_takes_them_and_the_data_has_classes():
+    heard = []
+
+    class Conditional(Discriminator):
+        def forward(self, x: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+            heard.append(labels)
+            return super().forward(x)
+
+    samples, labels = torch.zeros(2, 2), torch.tensor([0, 1])
+    Player(Conditional(), role="discriminator", num_classes=2)(samples, labels)
+    Player(Conditional(), role="discriminator", num_classes=0)(samples, None)
+    Player(Discriminator(), role="discriminator", num_classes=2)(samples, labels)
+
+    assert heard[0] is labels
+    assert heard[1] is None
+
+
+def test_networks_that_cannot_be_looked_at_are_refused_with_a_reason():
+    class Pair(Generator):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            return super().forward(z), z
+
+    class Odd(Generator):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            raise KeyError("w")
+
+    with pytest.raises(MismatchError, match="must make a tensor, it made a tuple"):
+        check_fit(GAN(Pair(), Discriminator()), POINTS)
+    with pytest.raises(MismatchError, match="cannot take latents"):
+        check_fit(GAN(Odd(), Discriminator()), POINTS)
+    with pytest.raises(ContractError, match="the discriminator has lazy layers without weights"):
+        check_fit(GAN(Generator(), nn.LazyLinear(1)), POINTS)
+    stuck = Generator()
+    stuck.last = stuck.layers[0].weight * 2  # a tensor with a graph cannot be copied
+    with pytest.raises(ContractError, match="the generator cannot be copied"):
+        check_fit(GAN(stuck, Discriminator()), POINTS)
+
+
+LOSSES = {
+    "nothing": (None, "its discriminator value cannot be had"),
+    "a module": (nn.BCEWithLogitsLoss(), "its discriminator value cannot be had"),
+    "one number a sample": (type("L", (), {"discriminator": lambda s, r, f: r + f}), "must be one number|cannot be had"),
+    "a float": (type("L", (), {"discriminator": lambda s, r, f: 1.0}), "cannot be had"),
+}
+
+
+@pytest.mark.parametrize("case", LOSSES)
+def test_what_is_no_loss_is_refused(case: str):
+    loss, what = LOSSES[case]
+
+    with pytest.raises(ContractError, match=what):
+        check_loss(loss() if isinstance(loss, type) else loss)
+
+
+@pytest.mark.parametrize(
+    ("network", "interval", "what"),
+    [
+        ("disc", 1, "its network must be 'discriminator' or 'generator', got 'disc'"),
+        ("generator", 0, "its interval must be a whole number from 1 on, got 0"),
+        ("generator", 1.5, "its interval must be a whole number from 1 on, got 1.5"),
+        ("generator", 1, "has no penalty"),
+    ],
+)
+def test_a_penalty_that_would_never_be_applied_is_refused(network: str, interval: float, what: str):
+    one = type("Odd", (), {"network": network, "interval": interval})()
+
+    with pytest.raises(ContractError, match=what):
+        check_regularizers([one])
+
+
+def test_an_optimizer_that_cannot_serve_two_players_is_refused():
+    gan = game()
+    networks = {"generator": gan.generator}
+
+    with pytest.raises(ContractError, match="wants a closure"):
+        check_optimizers({"generator": torch.optim.LBFGS(gan.generator.parameters())}, networks)
+    with pytest.raises(ContractError, match="holds weights that are not the generator's"):
+        check_optimizers({"generator": torch.optim.SGD(gan.discriminator.parameters(), lr=1)}, networks)
+    with pytest.raises(ContractError, match="it lacks step"):
+        check_optimizers({"generator": None}, networks)

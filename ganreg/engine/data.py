@@ -165,9 +165,9 @@ class Batches:
                 pin_memory=self.device.type == "cuda",
                 generator=torch.Generator(),  # its own, so that starting it does not touch the run's random numbers
             )
-        loader = self.source.loader or DataLoader(
-            self.source.dataset, batch_size=self.batch_size, num_workers=self.workers, drop_last=True
-        )
+        loader = self.source.loader
+        if loader is None:
+            loader = DataLoader(self.source.dataset, batch_size=self.batch_size, num_workers=self.workers, drop_last=True)
         while True:
             count = 0
             for items in loader:

@@ -95,13 +95,17 @@ def test_ctrl_c_ends_with_130_and_no_traceback(place: Path):
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background has it ignored
     )
-    log = Path("runs/0001/metrics.jsonl")
-    until = time.monotonic() + 60
-    while not log.exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    program.send_signal(signal.SIGINT)
-    _, err = program.communicate(timeout=60)
+    try:
+        log = Path("runs/0001/metrics.jsonl")
+        until = time.monotonic() + 60
+        while not log.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        program.send_signal(signal.SIGINT)
+        _, err = program.communicate(timeout=60)
+    finally:
+        program.kill()
 
     assert program.returncode == 130
     assert err.startswith("interrupted")

@@ -171,7 +171,7 @@ class BadSampleError(DataError):
 
 
 class NonFiniteError(GanregError):
-    """A loss or gradient became nan or infinite; the weights are those of the step before."""
+    """A loss or gradient became nan or infinite; nothing of it reached the weights."""
 
     code = "GR401"
     exit_code = 5

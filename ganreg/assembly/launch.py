@@ -127,7 +127,7 @@ def ready(
     library.require()
     check_fit(parts.gan, parts.source.spec)
     check_loss(parts.loss)
-    check_regularizers(parts.regularizers)
+    check_regularizers(parts.regularizers, parts.gan.generator)
     for network in parts.gan:
         network.to(device).train()
     work, total_steps, settings = _prepare(parts, settings, device)

@@ -67,9 +67,20 @@ def check_loss(loss: Loss) -> None:
             raise _no_contract("loss", loss, f"its {side} value must be one number, got shape {list(value.shape)}")
 
 
-def check_regularizers(regularizers: Sequence[Regularizer]) -> None:
+CAPABILITIES = {"style": ("mapping", "synthesis", "w_avg")}
+"""What a generator must have for a penalty that requires a capability by name."""
+
+
+def check_regularizers(regularizers: Sequence[Regularizer], generator: nn.Module) -> None:
     """Raises ContractError for one that would never be applied, or cannot be."""
     for one in regularizers:
+        if getattr(one, "own_step", False):
+            raise _no_contract("regularizer", one, "it wants an optimizer step of its own, which this version does not take")
+        for capability in getattr(one, "requires", ()):
+            lacks = [name for name in CAPABILITIES.get(capability, (capability,)) if not hasattr(generator, name)]
+            if lacks:
+                what = f"it requires '{capability}', and the generator has no {', '.join(lacks)}"
+                raise _no_contract("regularizer", one, what)
         if getattr(one, "network", None) not in ("discriminator", "generator"):
             what = f"its network must be 'discriminator' or 'generator', got {getattr(one, 'network', None)!r}"
             raise _no_contract("regularizer", one, what)

@@ -154,6 +154,10 @@ class Batches:
                 self.next()
         self.position = position
 
+    def _workers_seed(self) -> torch.Generator:
+        """A stream for random transforms in workers: another for each seed and each position that reading starts from."""
+        return torch.Generator().manual_seed((self._order.seed * 1_000_003 + self.position) % 2**63)
+
     def _read(self) -> Iterator[Any]:
         if self.source.ordered_by_us:
             yield from DataLoader(
@@ -163,7 +167,7 @@ class Batches:
                 collate_fn=self.source.collate,
                 persistent_workers=self.workers > 0,
                 pin_memory=self.device.type == "cuda",
-                generator=torch.Generator(),  # its own, so that starting it does not touch the run's random numbers
+                generator=self._workers_seed(),  # its own, so that starting it does not touch the run's random numbers
             )
         loader = self.source.loader
         if loader is None:

@@ -1,7 +1,9 @@
 """The gate before the optimizer: a value or gradient that is not finite never reaches weights, moments, averages or buffers.
 
-Once closed it stays closed, and the run ends at the next look (`NonFiniteError`) with the weights of the last good step.  The
-flag stays on the device: fused optimizers take it as `found_inf`; others cost one host read a step.
+A gradient counts as finite while its 2-norm is (below about 1e19 in float32).  Once closed the gate stays closed, and the run
+ends at the next look (`NonFiniteError`): weights and moments hold every update before the refused one (D's of the same step, if
+G was the one to break), buffers and the average are those of the last whole step.  The flag stays on the device: fused
+optimizers take it as `found_inf`; others cost one host read a step.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ class Gate:
     def update(self, name: str, value: Tensor, optimizer: Optimizer) -> None:
         """Let the optimizer step if `value` and the gradients are finite, now and ever before."""
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        largest = get_total_norm(grads, norm_type=float("inf")).to(self.closed.device)
-        finite = torch.isfinite(value) & torch.isfinite(largest)
+        norm = get_total_norm(grads).to(self.closed.device)  # the 2-norm: on a CPU ten times as quick as the largest entry
+        finite = torch.isfinite(value) & torch.isfinite(norm)
         broken = (~finite).float() * (1.0 - self.closed)
         self._broke[self._names.index(name)] += broken
         self.closed += broken
@@ -44,23 +46,21 @@ class Gate:
 
     @torch.no_grad()
     def end_of_step(self) -> None:
-        """Remember the buffers of a good step."""
+        """Remember the buffers of a good step; put them back after a refused one, before anything averages them."""
         self._lost += self.closed
         closed = self.closed.bool()
         for good, buffer in zip(self._good, self._buffers, strict=True):
             torch.where(closed, good, buffer, out=good)
+            buffer.copy_(good)
 
     def look(self, step: int) -> None:
-        """Read the flag.  Raises NonFiniteError after putting the buffers of the last good step back."""
+        """Read the flag.  Raises NonFiniteError once the gate is closed."""
         lost = int(self._lost)
         if not lost:
             return
-        with torch.no_grad():
-            for good, buffer in zip(self._good, self._buffers, strict=True):
-                buffer.copy_(good)
         culprit = self._names[int(self._broke.argmax())]
         raise NonFiniteError(
-            f"the {culprit}'s loss or gradient is not finite; the weights are those before step {step - lost + 1}",
+            f"the {culprit}'s loss or gradient is not finite; nothing of it reached the weights, at step {step - lost + 1}",
             at=f"step {step - lost + 1}",
             fix="lower the learning rate, or resume from the last checkpoint with other settings",
         )

@@ -19,10 +19,10 @@ def train(work: Work, phases: Sequence[Phase], observers: Observers, *, last_ste
         for phase in phases:
             if state.step % phase.interval == 0:
                 phase.run(work)
-        state.advance(images=len(work.real))
+        state.advance()
+        work.gate.end_of_step()
         if state.ema is not None:
             state.ema.update(batch_size=len(work.real), images=state.images, closed=work.gate.closed)
-        work.gate.end_of_step()
         if observers.stepped(work, is_last=state.step == last_step) == "stop":
             return "stopped"
     return "done"

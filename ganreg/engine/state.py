@@ -32,10 +32,10 @@ class State:
     step: int = 0
     images: int = 0
 
-    def advance(self, *, images: int) -> None:
-        """One step is done, and so many real images were seen by G's opponent in it."""
+    def advance(self) -> None:
+        """One step is done; images are the real ones that D has seen."""
         self.step += 1
-        self.images += images
+        self.images = self.batches.position
 
     def tensors(self) -> dict[str, Tensors]:
         """File name -> tensors: what goes into safetensors files.  Raises ContractError for a network with other state."""

@@ -19,6 +19,7 @@ from ganreg.engine import value_and_grad
 from ganreg.engine.gate import Gate
 from ganreg.engine.networks import Player
 from ganreg.engine.state import State
+from ganreg.errors import ContractError
 
 
 @dataclass
@@ -115,11 +116,11 @@ def backward(work: Work, network: str, roots: list[Tensor], grads: list[Tensor],
     for regularizer in work.regularizers:
         shares = getattr(regularizer, "shares_forward", False)
         if shares and regularizer.network == network and work.state.step % regularizer.interval == 0:
-            penalty = regularizer.penalty(work.context(network, joins=True))
+            penalty = one_number(regularizer.penalty(work.context(network, joins=True)), regularizer)
             roots.append(penalty)
-            grads.append(torch.full_like(penalty, float(regularizer.interval)))
+            grads.append(torch.full_like(penalty, regularizer.interval))
             value = value + penalty.detach()
-            work.values[f"penalty_{type(regularizer).__name__}"] = penalty.detach()
+            work.values[label(work.regularizers, regularizer)] = penalty.detach()
     torch.autograd.backward(roots, grads)
     work.values[f"total_{network}"] = value
 
@@ -128,9 +129,9 @@ def penalty(regularizer: Regularizer) -> Callable[[Work], None]:
     """A penalty with a forward and backward of its own; it adds to the gradients of its network."""
 
     def run(work: Work) -> None:
-        value = regularizer.penalty(work.context(regularizer.network, joins=False))
-        torch.autograd.backward(value, torch.full_like(value, float(regularizer.interval)))
-        work.values[f"penalty_{type(regularizer).__name__}"] = value.detach()
+        value = one_number(regularizer.penalty(work.context(regularizer.network, joins=False)), regularizer)
+        torch.autograd.backward(value, torch.full_like(value, regularizer.interval))
+        work.values[label(work.regularizers, regularizer)] = value.detach()
         work.values[f"total_{regularizer.network}"] = work.values[f"total_{regularizer.network}"] + value.detach()
 
     return run
@@ -156,6 +157,24 @@ def apply_schedules(groups: Sequence[dict[str, object]], images: int) -> None:
         schedules = group.get("schedules")
         if isinstance(schedules, Mapping):
             group.update({key: schedule.at(images) for key, schedule in schedules.items()})
+
+
+def one_number(value: Tensor, regularizer: Regularizer) -> Tensor:
+    """A penalty as its contract has it.  Raises ContractError."""
+    if value.dim() != 0:
+        raise ContractError(
+            f"the penalty of {type(regularizer).__name__} must be one number, got shape {list(value.shape)}",
+            at=f"{regularizer.network} penalty",
+            fix="return its mean or sum",
+        )
+    return value
+
+
+def label(regularizers: Sequence[Regularizer], one: Regularizer) -> str:
+    """The name of its value in the log: penalty_R1, or penalty_R1_2 for the second of a class."""
+    same = [other for other in regularizers if type(other) is type(one)]
+    number = next(index for index, other in enumerate(same) if other is one)
+    return f"penalty_{type(one).__name__}" + (f"_{number + 1}" if number else "")
 
 
 def as_output(answer: Tensor | DiscriminatorOutput) -> DiscriminatorOutput:

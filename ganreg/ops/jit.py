@@ -52,7 +52,7 @@ class Build:
 def cache_folder() -> Path:
     """`GANREG_CACHE`, else `ganreg` in the user's cache folder."""
     if chosen := os.environ.get("GANREG_CACHE"):
-        return Path(chosen)
+        return Path(chosen).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "ganreg"
 
@@ -63,10 +63,13 @@ def build() -> Build:
     Raises `BuildError`: no compiler, no ninja, a folder that cannot be written, a lock held for too long, or a source
     that does not compile.
     """
-    compiler = shlex.split(os.environ.get("CXX", "")) or ["c++"]
+    compiler = _compiler()
     version = _version(compiler)
     key = "\n".join([torch.__version__, version, platform.machine(), sources.digest()])
-    parent = cache_folder() / "kernels"
+    try:
+        parent = cache_folder() / "kernels"
+    except RuntimeError as error:  # no HOME, and nobody in the user database
+        raise BuildError(f"no folder for the kernel: {error} (set GANREG_CACHE)") from error
     folder = parent / hashlib.sha256(key.encode()).hexdigest()[:16]
     built = Build(folder / f"{NAME}.so", version)
     if _is_whole(built.path):
@@ -82,6 +85,20 @@ def build() -> Build:
     except OSError as error:
         raise BuildError(f"cannot build in {folder}: {error}") from error
     return built
+
+
+def _compiler() -> list[str]:
+    """$CXX, one program: torch's builder quotes it whole, so that arguments in it would be taken for its name."""
+    said = os.environ.get("CXX", "").strip()
+    if shutil.which(said):
+        return [said]
+    try:
+        words = shlex.split(said)
+    except ValueError as error:
+        raise BuildError(f"CXX cannot be read: {error}") from error
+    if len(words) > 1:
+        raise BuildError(f"CXX must be one program, got '{said}'; put the words into a script")
+    return words or ["c++"]
 
 
 def _version(compiler: list[str]) -> str:
@@ -118,9 +135,9 @@ def _compile_variant(compiler: list[str], source: Path, folder: Path) -> str | N
     flags = sources.variant_flags(source)
     if flags is None:
         return None
-    target = str(folder / f"{source.stem}.variant.o")
+    target = f"{source.stem}.variant.o"  # a plain name: ninja runs in the folder, and no shell splits a path
     command = [*compiler, *sources.FLAGS, *flags, "-c", str(source), "-o", target]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if done.returncode != 0:
         raise _CompilerError(f"{shlex.join(command)}\n{done.stdout}{done.stderr}")
     return target

@@ -220,6 +220,26 @@ def test_an_optimizer_whose_rate_is_a_tensor_is_saved(tmp_path: Path):
     assert (tmp_path / "run" / "checkpoints").is_dir()
 
 
+def test_nothing_is_saved_or_drawn_from_a_poisoned_state(tmp_path: Path):
+    class Poisoned:
+        discriminator = staticmethod(lambda real, fake: fake.mean() - real.mean())
+        equilibrium = None
+
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def generator(self, fake: torch.Tensor, real: torch.Tensor | None = None) -> torch.Tensor:
+            self.calls += 1
+            return -fake.mean() * (torch.nan if self.calls >= 5 else 1.0)
+
+    with pytest.raises(ganreg.GanregError, match="GR401"):
+        train(loss=Poisoned(), steps=20, out=tmp_path / "run", log_every=20, checkpoint_every=2, sample_every=3)
+
+    saved = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    assert saved == ["step-00000002", "step-00000004"]
+    assert not (tmp_path / "run" / "samples" / "step-00000006.png").exists()
+
+
 WRONG_PARTS: dict[str, dict[str, Any]] = {
     "a loss that is a module": {"loss": nn.BCEWithLogitsLoss()},
     "an optimizer that wants a closure": {"generator_optimizer": torch.optim.LBFGS},

@@ -118,7 +118,7 @@ def test_a_penalty_that_would_never_be_applied_is_refused(network: str, interval
     one = type("Odd", (), {"network": network, "interval": interval})()
 
     with pytest.raises(ContractError, match=what):
-        check_regularizers([one])
+        check_regularizers([one], Generator())
 
 
 def test_an_optimizer_that_cannot_serve_two_players_is_refused():
@@ -131,3 +131,17 @@ def test_an_optimizer_that_cannot_serve_two_players_is_refused():
         check_optimizers({"generator": torch.optim.SGD(gan.discriminator.parameters(), lr=1)}, networks)
     with pytest.raises(ContractError, match="it lacks step"):
         check_optimizers({"generator": None}, networks)
+
+
+@pytest.mark.parametrize(
+    ("wants", "what"),
+    [
+        ({"requires": ("style",)}, "requires 'style', and the generator has no mapping"),
+        ({"own_step": True}, "a step of its own|step of its own"),
+    ],
+)
+def test_a_penalty_that_asks_for_what_is_not_there_is_refused(wants: dict[str, object], what: str):
+    one = type("Wants", (), {"network": "generator", "interval": 1, "penalty": lambda self, context: None, **wants})()
+
+    with pytest.raises(ContractError, match=what):
+        check_regularizers([one], Generator())

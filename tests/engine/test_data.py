@@ -173,3 +173,16 @@ def test_an_empty_data_set_is_refused():
 
 def test_data_with_a_gradient_gets_none_of_ours():
     assert not stream(NUMBERS.clone().requires_grad_(), count=1)[0].requires_grad
+
+
+def test_reading_draws_no_random_number_of_the_runs_and_workers_have_a_seed_for_each_position():
+    before = torch.get_rng_state()
+    stream(Mapped())
+    assert torch.equal(torch.get_rng_state(), before)
+
+    def seed_of(seed: int, position: int) -> int:
+        batches = Batches(source_of(Mapped()), batch_size=4, seed=seed, device=CPU)
+        batches.position = position
+        return batches._workers_seed().initial_seed()
+
+    assert len({seed_of(0, 0), seed_of(1, 0), seed_of(0, 8)}) == 3

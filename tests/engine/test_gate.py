@@ -63,7 +63,7 @@ def test_a_poisoned_loss_leaves_the_state_of_the_last_good_step(optimizer: str, 
     watch = Watch(ours)
 
     with pytest.raises(
-        NonFiniteError, match=rf"error\[GR401\]: the {side}'s loss or gradient is not finite; .* step 4"
+        NonFiniteError, match=rf"error\[GR401\]: the {side}'s loss or gradient is not finite; .* at step 4"
     ) as told:
         loop.train(ours, phases((), 1), watch, last_step=10)
 
@@ -86,9 +86,41 @@ def test_a_gate_that_is_read_late_still_names_the_step_and_keeps_the_weights():
     for _ in range(5):
         run_step(ours, turn)
 
-    with pytest.raises(NonFiniteError, match="before step 4"):
+    with pytest.raises(NonFiniteError, match="at step 4"):
         ours.gate.look(ours.state.step)
     assert everything(ours)[0:3] == good
+    assert ours.gate.closed.item() == 1.0
+
+
+def test_a_generator_that_breaks_inside_leaves_no_nan_in_buffers_or_average():
+    ours = work(game(norm=True))
+    turn = phases((), 1)
+    run_step(ours, turn)
+    good = [bits(ours.state.ema.module), bits(ours.state.gan.generator), bits(ours.state.gan.discriminator)]
+    broken = ours.state.gan.generator.layers[0].register_forward_hook(lambda module, inputs, output: output * torch.nan)
+    run_step(ours, turn)
+    broken.remove()
+
+    assert [bits(ours.state.ema.module), bits(ours.state.gan.generator), bits(ours.state.gan.discriminator)] == good
+    with pytest.raises(NonFiniteError, match=r"the discriminator's loss .* at step 2"):
+        ours.gate.look(ours.state.step)
+
+
+@pytest.mark.parametrize("shares", [True, False])
+@pytest.mark.parametrize("side", ["discriminator", "generator"])
+def test_a_penalty_that_is_not_finite_closes_the_gate_even_where_its_gradient_is(side: str, shares: bool):
+    class Nan:
+        network, interval, shares_forward = side, 1, shares
+
+        def penalty(self, context: Any) -> torch.Tensor:
+            player = context.discriminator if side == "discriminator" else context.generator
+            return sum(parameter.sum() for parameter in player.parameters()) + torch.nan
+
+    ours = work(game(), regularizers=[Nan()])
+    run_step(ours, phases(ours.regularizers, 1))
+
+    with pytest.raises(NonFiniteError, match=f"the {side}'s loss"):
+        ours.gate.look(ours.state.step)
 
 
 class Nan(BCE):
@@ -100,6 +132,6 @@ class Nan(BCE):
 def run_step(ours: Any, turn: Any) -> None:
     for phase in turn:
         phase.run(ours)
-    ours.state.advance(images=8)
-    ours.state.ema.update(batch_size=8, images=ours.state.images, closed=ours.gate.closed)
+    ours.state.advance()
     ours.gate.end_of_step()
+    ours.state.ema.update(batch_size=8, images=ours.state.images, closed=ours.gate.closed)

@@ -7,6 +7,18 @@ from tests.engine.small import bits, game, points, train
 from tests.engine.test_step import Recorder
 
 
+def test_a_lazy_penalty_that_shares_the_forward_is_due_every_so_many_steps():
+    lazy = Recorder("discriminator", 4, shares_forward=True)
+
+    train(steps=10, regularizers=[lazy])
+
+    assert lazy.steps == [0, 4, 8]
+
+
+def test_images_are_the_real_ones_that_the_discriminator_has_seen():
+    assert train(steps=2, discriminator_steps=3).history["images"] == [24, 48]
+
+
 def test_a_lazy_penalty_is_due_every_so_many_steps_and_an_eager_one_at_each():
     lazy, eager = Recorder("discriminator", 4), Recorder("generator")
 
@@ -80,4 +92,9 @@ def test_observers_that_draw_random_numbers_do_not_touch_training():
         def stepped(self, step: int, values: dict[str, float]) -> None:
             torch.rand(100)
 
-    assert bits(train(observers=[Noisy()]).gan.generator) == bits(train().gan.generator)
+    def dropped(**options: object) -> ganreg.GAN:
+        gan = game()
+        gan.discriminator.layers.insert(2, torch.nn.Dropout(0.5))  # draws from the stream that observers would draw from
+        return train(gan, **options).gan
+
+    assert bits(dropped(observers=[Noisy()]).generator) == bits(dropped().generator)

@@ -42,3 +42,13 @@ def test_refreshed_statistics_are_the_means_of_what_the_network_makes():
     torch.testing.assert_close(norm.running_var, network.layers[0](z).var(0), atol=0.1, rtol=0.1)
     assert norm.momentum == 0.1
     assert not network.training
+
+
+def test_sampling_is_done_in_eval_mode_and_leaves_the_mode_as_it_was():
+    network = Generator(norm=True).train()
+    before = network.layers[1].running_mean.clone()
+
+    sample(network, 10, labels=NONE, seed=0, device=CPU)
+
+    assert network.training
+    assert torch.equal(network.layers[1].running_mean, before)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+import pytest
 import torch
 from torch.nn import functional as F
 
 from ganreg.contracts import PenaltyContext, Schedule
 from ganreg.engine import step
 from ganreg.engine.phases import phases
+from ganreg.errors import ContractError
 from tests.engine.small import game, work
 
 
@@ -130,10 +132,44 @@ def test_an_adaptive_augmentation_hears_the_statistics_after_each_update_of_the_
 def test_a_scheduled_value_is_set_before_the_update():
     ours = work(game())
     group = ours.state.optimizers["generator"].param_groups[0]
-    group["schedules"] = {"lr": Schedule(start=0.2, stop=0.0, shape="linear", over_images=80)}
+    group["schedules"] = {"lr": Schedule(start=0.5, stop=0.0, shape="linear", over_images=80)}
     ours.state.images = 40
 
     for phase in phases((), 1):
         phase.run(ours)
 
-    assert group["lr"] == 0.1
+    assert group["lr"] == 0.25
+
+
+def test_reals_and_fakes_are_augmented_in_both_phases():
+    seen = []
+
+    def augment(images: torch.Tensor) -> torch.Tensor:
+        seen.append(images)
+        return images + 1.0
+
+    plain, ours = work(game()), work(game())
+    ours.augment = augment
+    for phase in phases((), 1):
+        phase.run(plain)
+        phase.run(ours)
+
+    assert [images.requires_grad for images in seen] == [False, False, True]  # reals, fakes for D, fakes for G
+    assert torch.equal(seen[0], ours.real)
+    assert not torch.equal(plain.values["loss_d"], ours.values["loss_d"])
+
+
+def test_two_penalties_of_one_class_have_a_value_each_and_must_be_one_number():
+    ours = work(game(), regularizers=[Recorder("discriminator"), Recorder("discriminator")])
+    for phase in phases(ours.regularizers, 1):
+        phase.run(ours)
+    assert {"penalty_Recorder", "penalty_Recorder_2"} <= set(ours.values)
+
+    class Several(Recorder):
+        def penalty(self, context: PenaltyContext) -> torch.Tensor:
+            return super().penalty(context).reshape(1)
+
+    for shares in (True, False):
+        ours = work(game(), regularizers=[Several("discriminator", shares_forward=shares)])
+        with pytest.raises(ContractError, match=r"must be one number, got shape \[1\]"):
+            [phase.run(ours) for phase in phases(ours.regularizers, 1)]

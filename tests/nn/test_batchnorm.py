@@ -8,6 +8,8 @@ from ganreg.nn.batchnorm import estimate_statistics
 
 def test_statistics_become_plain_means_over_the_batches():
     norm = nn.BatchNorm1d(1)
+    nn.init.constant_(norm.running_mean, 100.0)  # what was running before is forgotten
+    norm.num_batches_tracked.fill_(50)
     network = nn.Sequential(norm).eval()
     batches = [torch.tensor([[0.0], [2.0]]), torch.tensor([[4.0], [6.0]])]
 

@@ -51,9 +51,19 @@ def test_without_a_compiler(tmp_path, monkeypatch):
 
 
 def test_a_compiler_from_the_environment_that_is_not_there(monkeypatch):
-    monkeypatch.setenv("CXX", "no-such-compiler -pipe")
+    monkeypatch.setenv("CXX", "no-such-compiler")
 
     assert reason() == "no C++ compiler: 'no-such-compiler' is not on PATH"
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [("c++ -march=native", "CXX must be one program, got 'c++ -march=native'"), ("c++ 'x", "CXX cannot be read: No closing")],
+)
+def test_a_compiler_with_words_behind_it_is_told(words, why, monkeypatch):
+    monkeypatch.setenv("CXX", words)
+
+    assert reason().startswith(why)
 
 
 def test_a_compiler_that_does_not_run(fake_compiler):

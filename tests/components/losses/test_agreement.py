@@ -119,3 +119,15 @@ def test_the_statistics_of_a_hand_checked_pair():
     assert told["fake_logit"] == -0.5
     assert told["d_real"] == pytest.approx(real.sigmoid().mean().item())
     assert told["finite"] == 1.0
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_sixteen_bit_logits_are_averaged_in_float32(name: str):
+    loss, real, fake = ganreg.create("loss", name), logits((4096,), 0).bfloat16(), logits((4096,), 1).bfloat16()
+    exact = loss.discriminator(real.double(), fake.double())
+
+    result = value_and_grad.discriminator(loss, real, fake)
+
+    assert result.value.dtype == torch.float32
+    torch.testing.assert_close(result.value.double(), exact, rtol=1e-5, atol=1e-5)
+    assert result.grads[0].dtype == torch.bfloat16

@@ -3,107 +3,63 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ganreg.components.optimizers.adam import adam
-from ganreg.contracts import Schedule
+from ganreg.components.optimizers.adamw import adamw
 from ganreg.errors import SettingsError
 from ganreg.settings import model_of, validate
+from tests.components.optimizers.by_hand import stepped, weight
 
 
-def weight(value=1.0):
-    return torch.nn.Parameter(torch.tensor([value], dtype=torch.float64))
+@pytest.fixture(params=[adam, adamw], ids=["adam", "adamw"])
+def build(request):
+    """What follows holds for both: without decay AdamW is Adam."""
+    return request.param
 
 
-def stepped(gradients, **settings):
-    """One weight of 1 after a step along each gradient."""
-    w = weight()
-    optimizer = adam([w], **settings)
-    for gradient in gradients:
-        w.grad = torch.tensor([gradient], dtype=torch.float64)
-        optimizer.step()
-    return w.item()
+def test_the_first_step_is_as_long_as_the_learning_rate_whatever_the_gradient(build):
+    assert stepped(build, [4.0], lr=0.1) == pytest.approx(0.9)
+    assert stepped(build, [-1e-3], lr=0.1) == pytest.approx(1.1, abs=1e-5)
 
 
-def test_a_schedule_gives_its_start_and_stays_in_every_group():
-    falling = Schedule(start=0.1, stop=0.0, over_images=100)
-    optimizer = adam([{"params": [weight()]}, {"params": [weight()]}], lr=falling)
-
-    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.1]
-    assert [group["schedules"] for group in optimizer.param_groups] == [{"lr": falling}] * 2
-
-
-def test_parameters_may_come_from_an_iterator():
-    layer = torch.nn.Linear(2, 2)
-
-    assert len(adam(layer.parameters()).param_groups[0]["params"]) == 2
-
-
-def test_its_state_survives_a_round_trip():
-    w = weight()
-    one, other = adam([w], lr=0.1), adam([w], lr=0.3)
-    w.grad = torch.ones_like(w)
-    one.step()
-    other.load_state_dict(one.state_dict())
-
-    assert other.state_dict() == one.state_dict()
-
-
-@pytest.mark.parametrize("lr", [0, -0.1])
-def test_a_learning_rate_that_is_not_above_zero_is_refused(lr):
-    with pytest.raises(SettingsError, match=f"lr must be greater than 0, got {lr}"):
-        validate(model_of(adam, 1), {"lr": lr}, owner="optimizer 'adam'")
-
-
-def test_a_schedule_can_be_written_as_settings():
-    written = {"start": "1e-3", "stop": 0, "over_images": 50}
-    settings = validate(model_of(adam, 1), {"lr": written}, owner="optimizer 'adam'")
-
-    assert settings["lr"] == Schedule(start=1e-3, stop=0.0, over_images=50)
-
-
-def test_the_first_step_is_as_long_as_the_learning_rate_whatever_the_gradient():
-    assert stepped([4.0], lr=0.1) == pytest.approx(0.9)
-    assert stepped([-1e-3], lr=0.1) == pytest.approx(1.1, abs=1e-5)
-
-
-def test_two_steps_by_hand():
+def test_two_steps_by_hand(build):
     first, second = 0.5 * 2.0 / 0.5, (0.5 * 0.5 * 2.0 + 0.5 * 4.0) / 0.75  # unbiased means of the gradients 2, 4
     squares = (0.1 * 0.9 * 4.0 + 0.1 * 16.0) / (1 - 0.81)
 
     expected = 1.0 - 0.1 * first / 2.0 - 0.1 * second / squares**0.5
 
-    assert stepped([2.0, 4.0], lr=0.1, betas=(0.5, 0.9)) == pytest.approx(expected)
+    assert stepped(build, [2.0, 4.0], lr=0.1, betas=(0.5, 0.9)) == pytest.approx(expected)
 
 
-def test_the_defaults_are_those_of_dcgan():
-    group = adam([weight()]).param_groups[0]
+def test_the_defaults_are_those_of_dcgan(build):
+    group = build([weight()]).param_groups[0]
 
     assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (2e-4, (0.5, 0.999), 1e-8, 0.0)
 
 
-def test_it_is_fused_on_the_cpu_and_not_capturable():
-    group = adam([weight()]).param_groups[0]
+def test_it_is_fused_on_the_cpu_and_not_capturable(build):
+    group = build([weight()]).param_groups[0]
 
     assert group["fused"] is True
     assert group["capturable"] is False
 
 
-def test_a_whole_number_beside_a_fraction_is_a_pair_of_betas():
-    assert adam([weight()], betas=(0, 0.9)).param_groups[0]["betas"] == (0.0, 0.9)
-    assert stepped([1.0, 1.0], betas=(0, 0.9)) == pytest.approx(1.0 - 4e-4)
+def test_a_whole_number_beside_a_fraction_is_a_pair_of_betas(build):
+    assert build([weight()], betas=(0, 0.9)).param_groups[0]["betas"] == (0.0, 0.9)
+    assert stepped(build, [1.0, 1.0], betas=(0, 0.9)) == pytest.approx(1.0 - 4e-4)
 
 
 @pytest.mark.parametrize(("betas", "fault"), [((0.5, 1), "less than 1, got 1"), ((-1, 0.9), "greater than or equal to 0")])
-def test_a_beta_outside_0_to_1_is_refused(betas, fault):
+def test_a_beta_outside_0_to_1_is_refused(build, betas, fault):
     with pytest.raises(SettingsError, match=f"betas must be {fault}"):
-        validate(model_of(adam, 1), {"betas": betas}, owner="optimizer 'adam'")
+        validate(model_of(build, 1), {"betas": betas}, owner="an optimizer")
 
 
-def test_an_eps_of_zero_is_refused():
+def test_an_eps_of_zero_is_refused(build):
     with pytest.raises(SettingsError, match="eps must be greater than 0, got 0"):
-        validate(model_of(adam, 1), {"eps": 0}, owner="optimizer 'adam'")
+        validate(model_of(build, 1), {"eps": 0}, owner="an optimizer")
 
 
-def test_it_is_capturable_on_a_cuda_device():
+def test_it_is_capturable_on_a_cuda_device(build):
     with FakeTensorMode():  # says what a card would hold, without one
-        optimizer = adam([torch.nn.Parameter(torch.ones(2, device="cuda"))])
+        optimizer = build([torch.nn.Parameter(torch.ones(2, device="cuda"))])
 
     assert optimizer.param_groups[0]["capturable"] is True

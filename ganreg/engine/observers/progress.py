@@ -22,7 +22,12 @@ class ProgressLine(Observer):
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(file=sys.stdout)
         self._live: Progress | None = None
-        self._told = 0.0
+        self._told = time.monotonic()
+
+    @property
+    def every(self) -> int | None:
+        """Due when values are logged, and at once when nothing was said for a while: a slow run shows that it runs."""
+        return 1 if time.monotonic() - self._told >= TICK_SECONDS else None
 
     def started(self, run: Run) -> None:
         """Open the line."""
@@ -38,9 +43,11 @@ class ProgressLine(Observer):
     def stepped(self, step: int, values: Mapping[str, float]) -> None:
         """Say how it stands."""
         now = time.monotonic()
+        is_first = step <= self._first_step + self.run.settings.log_every
         if self._live is not None:
+            self._told = now
             self._live.update(self._task, completed=step, description=self._words(values))
-        elif step == self.run.total_steps or now - self._told >= TICK_SECONDS:
+        elif is_first or step == self.run.total_steps or now - self._told >= TICK_SECONDS:
             self._told = now
             left = (now - self._began) / max(step - self._first_step, 1) * (self.run.total_steps - step)
             print(f"{self._words(values)}  left {_clock(left)}", file=self.console.file, flush=True)

@@ -126,3 +126,14 @@ def Still(params: Any) -> Any:  # noqa: N802  (stands for a class)
     import torch
 
     return torch.optim.SGD(params, lr=0.0)
+
+
+def test_a_slow_run_is_told_of_before_its_values_are_logged(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    train(steps=6, log_every=100, progress=True)
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["6/6"]
+
+    monkeypatch.setattr("ganreg.engine.observers.progress.TICK_SECONDS", 0.0)
+    train(steps=6, log_every=100, progress=True)
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == [f"{step}/6" for step in range(1, 7)]

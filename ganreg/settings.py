@@ -104,7 +104,8 @@ def _parameters(factory: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
         return list(inspect.signature(factory).parameters.values())
     except (TypeError, ValueError) as error:
-        raise ContractError(f"a factory must be a callable with a signature: {error}", at=repr(factory)) from error
+        what = f"a factory must be a callable with a signature: {error}"
+        raise ContractError(what, at=repr(factory), fix="name a class or a Python function") from error
 
 
 def _refuse_unfit(factory: Callable[..., Any], parameter: inspect.Parameter) -> None:

@@ -278,6 +278,23 @@ def test_every_row_of_the_table_of_faults_has_its_test():
     assert rows_without_a_test("| a | b | engine/test_gate.py::test_nothing |", TESTS) == ["engine/test_gate.py::test_nothing"]
 
 
+def half_told(source: str) -> list[str]:
+    """Errors of ours that are raised without saying where, or what to do."""
+    ours = {error.__name__ for error in every_error()}
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    made = ((call, getattr(call.func, "id", "")) for call in calls)
+    return [
+        f"{name} in line {call.lineno}"
+        for call, name in made
+        if name in ours and {"at", "fix"} - {k.arg for k in call.keywords}
+    ]
+
+
+def test_every_error_says_where_and_what_to_do():
+    assert {module: told for module, source in package_files().items() if (told := half_told(source))} == {}
+    assert half_told("raise DataError('no folder', at='x')") == ["DataError in line 1"]
+
+
 # --- start-up ---------------------------------------------------------------------------------------------------------
 
 

@@ -88,7 +88,8 @@ def _write(samples: Tensor, target: Path) -> None:
         else:
             np.savez(target, samples=samples.cpu().numpy())
     except OSError as error:
-        raise StorageError(f"the samples cannot be written: {error.strerror or error}", at=str(target)) from error
+        what = f"the samples cannot be written: {error.strerror or error}"
+        raise StorageError(what, at=str(target), fix="make room, or give another --out") from error
 
 
 def _write_each(samples: Tensor, directory: Path) -> None:
@@ -101,4 +102,5 @@ def _write_each(samples: Tensor, directory: Path) -> None:
         for index, one in enumerate(to_uint8(samples).cpu().permute(0, 2, 3, 1).numpy()):
             Image.fromarray(one[:, :, 0] if one.shape[2] == 1 else one).save(directory / f"{index:06d}.png")
     except OSError as error:
-        raise StorageError(f"the samples cannot be written: {error.strerror or error}", at=str(directory)) from error
+        what = f"the samples cannot be written: {error.strerror or error}"
+        raise StorageError(what, at=str(directory), fix="make room, or give another --separate") from error

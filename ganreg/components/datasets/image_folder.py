@@ -22,6 +22,8 @@ from ganreg.components.datasets.pictures import check_header, extensions, read_s
 from ganreg.contracts import DataSpec
 from ganreg.errors import BadImageError, DataError, ImageTooLargeError, printable
 
+REMOVE = "take it out of the folder"
+
 CACHE_BYTES = 512 * 2**20
 """Up to this size all decoded pictures are kept in memory; beyond it each is decoded anew."""
 
@@ -138,7 +140,8 @@ def _files(root: Path) -> Iterator[Path]:
     """Every file below the root that is not hidden, through links too, but no folder twice."""
 
     def refuse(error: OSError) -> None:
-        raise DataError(f"the folder {str(error.filename)!r} cannot be read: {error.strerror}", at=str(root)) from error
+        what = f"the folder {str(error.filename)!r} cannot be read: {error.strerror}"
+        raise DataError(what, at=str(root), fix="make it readable, or move it away") from error
 
     visited: set[tuple[int, int]] = set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=refuse):
@@ -155,9 +158,9 @@ def _size(file: Path) -> int:
     try:
         status = file.stat()
     except OSError as error:  # a link that leads nowhere
-        raise BadImageError(f"the picture {str(file)!r} cannot be read: {error.strerror}", at=str(file)) from error
+        raise BadImageError(f"the picture {str(file)!r} cannot be read: {error.strerror}", at=str(file), fix=REMOVE) from error
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
-        raise BadImageError(f"the picture {str(file)!r} cannot be read: it is no regular file", at=str(file))
+        raise BadImageError(f"the picture {str(file)!r} cannot be read: it is no regular file", at=str(file), fix=REMOVE)
     return status.st_size
 
 

@@ -1,14 +1,32 @@
 // Argument checks in one voice: expected …, got ….
 #pragma once
 
+#include <stdint.h>
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 #include <torch/headeronly/util/Exception.h>
+
+#include <optional>
+#include <string>
 
 namespace ganreg {
 
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
+
+inline std::string shape_of(const Tensor& tensor) {
+  std::string told = "[";
+  for (int64_t i = 0; i < tensor.dim(); ++i) told += (i ? ", " : "") + std::to_string(tensor.size(i));
+  return told + "]";
+}
+
+inline bool same_shape(const Tensor& a, const Tensor& b) {
+  if (a.dim() != b.dim()) return false;
+  for (int64_t i = 0; i < a.dim(); ++i) {
+    if (a.size(i) != b.size(i)) return false;
+  }
+  return true;
+}
 
 inline void check_logits(const Tensor& logits, const char* what) {
   const ScalarType type = logits.scalar_type();
@@ -16,7 +34,10 @@ inline void check_logits(const Tensor& logits, const char* what) {
                       type == ScalarType::Half,
                   "expected ", what, " of float64, float32, bfloat16 or float16, got ",
                   torch::headeronly::toString(type));
-  STD_TORCH_CHECK(logits.is_cpu(), "expected ", what, " on the cpu, got another device");
+}
+
+inline void check_same_device(const Tensor& tensor, const Tensor& logits, const char* what) {
+  STD_TORCH_CHECK(tensor.device() == logits.device(), "expected ", what, " on the logits' device, got another one");
 }
 
 inline void check_same_dtype(const Tensor& real, const Tensor& fake) {
@@ -25,12 +46,23 @@ inline void check_same_dtype(const Tensor& real, const Tensor& fake) {
                   torch::headeronly::toString(fake.scalar_type()));
 }
 
-inline void check_number(const Tensor& number, const char* what) {
+// Targets, weights, paired logits: one number for each logit, nothing broadcast.
+inline void check_like(const Tensor& tensor, const Tensor& logits, const char* what) {
+  STD_TORCH_CHECK(tensor.scalar_type() == logits.scalar_type(), "expected ", what, " of the logits' dtype ",
+                  torch::headeronly::toString(logits.scalar_type()), ", got ",
+                  torch::headeronly::toString(tensor.scalar_type()));
+  STD_TORCH_CHECK(same_shape(tensor, logits), "expected ", what, " of the logits' shape ", shape_of(logits), ", got ",
+                  shape_of(tensor));
+  check_same_device(tensor, logits, what);
+}
+
+inline bool is_number_type(ScalarType type) { return type == ScalarType::Double || type == ScalarType::Float; }
+
+inline void check_number(const Tensor& number, const Tensor& logits, const char* what) {
   STD_TORCH_CHECK(number.dim() == 0, "expected ", what, " to be a 0-dim tensor, got ", number.dim(), " dimensions");
-  const ScalarType type = number.scalar_type();
-  STD_TORCH_CHECK(type == ScalarType::Double || type == ScalarType::Float, "expected ", what,
-                  " of float64 or float32, got ", torch::headeronly::toString(type));
-  STD_TORCH_CHECK(number.is_cpu(), "expected ", what, " on the cpu, got another device");
+  STD_TORCH_CHECK(is_number_type(number.scalar_type()), "expected ", what, " of float64 or float32, got ",
+                  torch::headeronly::toString(number.scalar_type()));
+  check_same_device(number, logits, what);
 }
 
 }  // namespace ganreg

@@ -32,7 +32,6 @@ PACKAGES = (
 
 def environment(registry: Registry) -> dict[str, Any]:
     """Plain values; resolves the kernel, which may compile it."""
-    status = kernel_status()
     return {
         "ganreg": __version__,
         "python": platform.python_version(),
@@ -43,7 +42,8 @@ def environment(registry: Registry) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "cuda": torch.version.cuda,
         "devices": devices(),
-        "kernel": {key: str(value) if value is not None else None for key, value in asdict(status).items()},
+        "kernel": _kernel("cpu"),
+        "cuda_kernel": _kernel("cuda") if torch.cuda.is_available() else None,
         "plugins": [
             {
                 "name": p.name,
@@ -61,6 +61,10 @@ def devices() -> list[str]:
     """Names that --device takes here."""
     found = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
     return [*found, "mps"] if torch.backends.mps.is_available() else found
+
+
+def _kernel(device: str) -> dict[str, str | None]:
+    return {key: str(value) if value is not None else None for key, value in asdict(kernel_status(device)).items()}
 
 
 def _version(name: str) -> str:

@@ -124,7 +124,7 @@ def ready(
 ) -> tuple[Run, Work]:
     """Everything that comes before the first step and writes nothing: device, fit, state, a look at the data."""
     device = device_of(settings.device)
-    library.require()
+    library.require(device.type)
     check_fit(parts.gan, parts.source.spec)
     check_loss(parts.loss)
     check_regularizers(parts.regularizers, parts.gan.generator)

@@ -30,16 +30,18 @@ def doctor(context: click.Context, as_json: bool) -> None:
         _line(name, found[name] if found[name] is not None else "none")
     _line("devices", ", ".join(found["devices"]))
     _line("packages", ", ".join(f"{name} {version}" for name, version in found["packages"].items()))
-    _tell_kernel(found["kernel"])
+    _tell_kernel("kernel", found["kernel"])
+    if found["cuda_kernel"]:
+        _tell_kernel("on cuda", found["cuda_kernel"])
     output.say()
     headings = ("plugin", "distribution", "version", "status", "reason")
     keys = ("name", *headings[1:])
     output.table(headings, [[plugin[key] for key in keys] for plugin in found["plugins"]])
 
 
-def _tell_kernel(kernel: dict[str, Any]) -> None:
-    _line("kernel", kernel["kind"])
-    for name in ("reason", "path", "compiler", "log"):
+def _tell_kernel(what: str, kernel: dict[str, Any]) -> None:
+    _line(what, kernel["kind"])
+    for name in ("variant", "reason", "path", "compiler", "log"):
         if kernel.get(name):
             _line(f"  {name}", kernel[name])
     for line in (kernel.get("last_lines") or "").splitlines():

@@ -109,8 +109,9 @@ class Header(Observer):
         self._began = time.monotonic()
         for line in _decided(self.config, run, self.out):
             output.say(line)
-        kernel = kernel_status()
-        output.say(f"kernel: {kernel.kind}" + (f", because {kernel.reason}" if kernel.reason else ""))
+        kernel = kernel_status(run.state.device.type)
+        variant = f" ({kernel.variant})" if kernel.variant else ""
+        output.say(f"kernel: {kernel.kind}{variant}" + (f", because {kernel.reason}" if kernel.reason else ""))
 
     def stepped(self, step: int, values: Mapping[str, float]) -> None:
         """Remember how it stands."""

@@ -1,8 +1,8 @@
-"""Compile the CPU library on first use: some seconds once per machine, then it is found in the cache.
+"""Compile a library on first use: some seconds once per machine, then it is found in the cache.
 
-One folder per (torch, compiler, sources).  An operating system's lock, which dies with its holder, lets one process
-compile while the others wait; torch's own lock file survives a killed build and would stop every later start, so it is
-deleted once ours is held.  A digest written last says that the library is whole.
+One folder per (device, torch, compiler, sources).  An operating system's lock, which dies with its holder, lets one process
+compile while the others wait.  Each attempt compiles in a folder of its own: what a killed one leaves behind, torch's lock
+file and compilers that still write, is never met again.  A digest written last says that the library is whole.
 """
 
 from __future__ import annotations
@@ -13,11 +13,15 @@ import os
 import platform
 import shlex
 import shutil
+import stat
 import subprocess
+import tempfile
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import filelock
 import torch
@@ -25,10 +29,8 @@ from rich.console import Console
 
 from ganreg.ops import sources
 
-LOCK_SECONDS = 120.0
-"""How long to wait for another process that compiles; a build takes about five seconds."""
-
-NAME = "ganreg_cpu"
+LOCK_SECONDS = 600.0
+"""How long to wait for another process that compiles; the CPU library takes ten seconds, CUDA's a minute a kind of card."""
 
 
 class BuildError(Exception):
@@ -57,34 +59,65 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "ganreg"
 
 
-def build() -> Build:
-    """The library for this torch, compiler and source, compiled now if it is not in the cache.
+def build(device: str = "cpu") -> Build:
+    """The library of a device ("cpu" or "cuda") for this torch, compiler and source, compiled now if it is not in the cache.
 
     Raises `BuildError`: no compiler, no ninja, a folder that cannot be written, a lock held for too long, or a source
-    that does not compile.
+    that does not compile; for "cuda" also a torch without CUDA, no nvcc, or one of another major version.
     """
     compiler = _compiler()
     version = _version(compiler)
-    key = "\n".join([torch.__version__, version, platform.machine(), sources.digest()])
+    if device == "cuda":
+        version = f"{version}, {_cuda_compiler()}"
+    architecture = _cuda_architecture() if device == "cuda" else platform.machine()
+    key = "\n".join([device, torch.__version__, version, architecture, sources.digest()])
+    name = hashlib.sha256(key.encode()).hexdigest()[:16]
+    refused = ""
+    for parent in _parents():
+        built = Build(parent / name / f"ganreg_{device}.so", version)
+        if _is_whole(built.path):
+            return built
+        try:
+            _build_once(device, compiler, built.path)
+            return built
+        except OSError as error:
+            refused = refused or f"cannot build in {built.path.parent}: {error}"
+    raise BuildError(refused)
+
+
+def _parents() -> Iterator[Path]:
+    """Where libraries may lie: the cache; beside a home that cannot be written, a private folder for temporary files."""
     try:
-        parent = cache_folder() / "kernels"
+        yield cache_folder() / "kernels"
     except RuntimeError as error:  # no HOME, and nobody in the user database
         raise BuildError(f"no folder for the kernel: {error} (set GANREG_CACHE)") from error
-    folder = parent / hashlib.sha256(key.encode()).hexdigest()[:16]
-    built = Build(folder / f"{NAME}.so", version)
-    if _is_whole(built.path):
-        return built
+    if "GANREG_CACHE" not in os.environ and hasattr(os, "getuid"):
+        private = Path(tempfile.gettempdir()) / f"ganreg-{os.getuid()}"
+        private.mkdir(mode=0o700, exist_ok=True)
+        found = private.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
+            yield private / "kernels"  # nobody else can have put a library there
+
+
+def _build_once(device: str, compiler: list[str], path: Path) -> None:
+    """Compile unless another process has by now.  Raises BuildError, and OSError where the folder cannot be written."""
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(parent / f"{folder.name}.lock", timeout=LOCK_SECONDS):
-            if not _is_whole(built.path):
-                _compile(compiler, folder)
-                _digest_file(built.path).write_text(_digest(built.path))
+        with filelock.FileLock(folder.parent / f"{folder.name}.lock", timeout=LOCK_SECONDS):
+            if _is_whole(path):
+                return
+            for left in folder.glob("attempt-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            attempt = Path(tempfile.mkdtemp(prefix="attempt-", dir=folder))
+            try:
+                _compile(device, compiler, attempt, folder / "build.log")
+                (attempt / path.name).replace(path)
+                _digest_file(path).write_text(_digest(path))
+            finally:
+                shutil.rmtree(attempt, ignore_errors=True)
     except filelock.Timeout as error:
         raise BuildError(f"another process has held {error.lock_file} for {LOCK_SECONDS:.0f} s") from error
-    except OSError as error:
-        raise BuildError(f"cannot build in {folder}: {error}") from error
-    return built
 
 
 def _compiler() -> list[str]:
@@ -111,16 +144,52 @@ def _version(compiler: list[str]) -> str:
     return next(iter(told.stdout.splitlines()), shlex.join(compiler))
 
 
-def _compile(compiler: list[str], folder: Path) -> None:
-    log = folder / "build.log"
-    for left in (folder / "lock", folder / f"{NAME}.so", log):
-        left.unlink(missing_ok=True)
+def _cuda_compiler() -> str:
+    """nvcc's release, if torch's builder would find it and take it."""
+    if torch.version.cuda is None:
+        raise BuildError("this torch was built without CUDA")
+    home = _cuda_home()
+    nvcc = Path(home, "bin", "nvcc") if home else None
+    if nvcc is None or not nvcc.is_file():
+        where = f"in {home}" if home else "on PATH"
+        raise BuildError(f"no CUDA compiler: there is no nvcc {torch.version.cuda.partition('.')[0]} {where} (set CUDA_HOME)")
+    try:
+        told = subprocess.run([nvcc, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise BuildError(f"the CUDA compiler '{nvcc}' does not run: {error}") from error
+    release = told.partition("release ")[2].partition(",")[0]
+    if release.partition(".")[0] != torch.version.cuda.partition(".")[0]:
+        raise BuildError(f"nvcc is of CUDA {release or 'unknown'}, and torch of CUDA {torch.version.cuda}")
+    return f"nvcc {release}"
+
+
+def _cuda_home() -> str | None:
+    """Where torch's builder looks for nvcc: decided when that is imported, by CUDA_HOME, PATH, /usr/local/cuda."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.utils import cpp_extension
+
+    return cpp_extension.CUDA_HOME
+
+
+def _cuda_architecture() -> str:
+    """The visible cards', as torch's builder takes them: 9.0, or 8.0;9.0."""
+    found = {torch.cuda.get_device_capability(index) for index in range(torch.cuda.device_count())}
+    if not found:
+        raise BuildError("torch sees no CUDA device")
+    return ";".join(f"{major}.{minor}" for major, minor in sorted(found))
+
+
+def _compile(device: str, compiler: list[str], folder: Path, log: Path) -> None:
+    log.unlink(missing_ok=True)
     console = Console(stderr=True)
-    told = f"compiling the loss kernel, once (log: {log})"
+    told = f"compiling the loss kernel for {device}, once (log: {log})"
     with console.status(told) if console.is_terminal else contextlib.nullcontext():
         try:
-            objects = [_compile_variant(compiler, source, folder) for source in sources.cpu_sources()]
-            _load_extension([name for name in objects if name is not None], folder)
+            if device == "cuda":
+                _load_cuda_extension(folder)
+            else:
+                _load_extension(_compile_variants(compiler, folder), folder)
         except _CompilerError as error:
             log.write_text(str(error))
             raise BuildError(f"the kernel does not compile (log: {log})", str(error), log) from error
@@ -130,13 +199,16 @@ class _CompilerError(Exception):
     """What the compiler printed."""
 
 
-def _compile_variant(compiler: list[str], source: Path, folder: Path) -> str | None:
-    """A variant -> its object file; torch's builder has one set of flags for all, variants have their own."""
-    flags = sources.variant_flags(source)
-    if flags is None:
-        return None
+def _compile_variants(compiler: list[str], folder: Path) -> list[str]:
+    """Torch-free variants -> their object files; torch's builder has one set of flags for all, variants have their own."""
+    variants = [source for source in sources.cpu_sources() if sources.variant_flags(source) is not None]
+    with ThreadPoolExecutor(min(len(variants), os.cpu_count() or 1)) as pool:
+        return list(pool.map(lambda source: _compile_variant(compiler, source, folder), variants))
+
+
+def _compile_variant(compiler: list[str], source: Path, folder: Path) -> str:
     target = f"{source.stem}.variant.o"  # a plain name: ninja runs in the folder, and no shell splits a path
-    command = [*compiler, *sources.FLAGS, *flags, "-c", str(source), "-o", target]
+    command = [*compiler, *sources.FLAGS, *(sources.variant_flags(source) or ()), "-c", str(source), "-o", target]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if done.returncode != 0:
         raise _CompilerError(f"{shlex.join(command)}\n{done.stdout}{done.stderr}")
@@ -144,6 +216,19 @@ def _compile_variant(compiler: list[str], source: Path, folder: Path) -> str | N
 
 
 def _load_extension(objects: list[str], folder: Path) -> None:
+    faces = [str(source) for source in sources.cpu_sources() if sources.variant_flags(source) is None]
+    _load("ganreg_cpu", faces, folder, extra_cflags=list(sources.FLAGS), extra_ldflags=objects)
+
+
+def _load_cuda_extension(folder: Path) -> None:
+    with _environment(TORCH_CUDA_ARCH_LIST=_cuda_architecture()):
+        files = [str(source) for source in sources.cuda_sources()]
+        host = os.environ.get("CXX")  # torch's builder hands nvcc a host compiler of the name CC alone
+        flags = [*sources.CUDA_FLAGS, *(["-ccbin", host] if host and "CC" not in os.environ else [])]
+        _load("ganreg_cuda", files, folder, extra_cuda_cflags=flags)
+
+
+def _load(name: str, files: list[str], folder: Path, **flags: Any) -> None:
     with _ninja_on_path(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's opinions about compilers belong into the log of a failure
         from torch.utils import cpp_extension
@@ -153,27 +238,28 @@ def _load_extension(objects: list[str], folder: Path) -> None:
         except RuntimeError as error:
             raise BuildError("no ninja: pip install ninja") from error
         try:
-            cpp_extension.load(
-                NAME,
-                [str(source) for source in sources.cpu_sources() if sources.variant_flags(source) is None],
-                extra_cflags=list(sources.FLAGS),
-                extra_ldflags=objects,
-                build_directory=str(folder),
-                is_python_module=False,
-            )
-        except RuntimeError as error:
+            cpp_extension.load(name, files, build_directory=str(folder), is_python_module=False, **flags)
+        except (RuntimeError, OSError) as error:
             raise _CompilerError(str(error)) from error
 
 
 @contextlib.contextmanager
 def _ninja_on_path() -> Iterator[None]:
     """ninja from pip is not on PATH when Python is started by its path; one job keeps a small machine usable."""
-    before = {name: os.environ.get(name) for name in ("PATH", "MAX_JOBS")}
-    os.environ["MAX_JOBS"] = "1"
+    path = os.environ.get("PATH", "")
     with contextlib.suppress(ImportError):
         import ninja
 
-        os.environ["PATH"] = os.pathsep.join([ninja.BIN_DIR, os.environ.get("PATH", "")])
+        path = os.pathsep.join([ninja.BIN_DIR, path])
+    with _environment(PATH=path, MAX_JOBS="1"):
+        yield
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """The process's environment with these, for a while."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:

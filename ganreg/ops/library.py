@@ -1,8 +1,9 @@
 """Which kernel runs: prebuilt library, else compiled on first use, else the reference with one line that says why.
 
-Decided once per process and only when an operator first meets a CPU tensor, never at import.  `GANREG_KERNEL=auto`
-takes what there is, `native` raises where the native kernel is missing, `reference` uses plain torch.  The operators
-exist either way: their schemas and references are registered from Python, a library only adds faster kernels.
+Decided once per process and kind of device, and only when an operator first meets a tensor there, never at import.
+`GANREG_KERNEL=auto` takes what there is, `native` raises where the native kernel is missing, `reference` uses plain torch.
+`GANREG_CPU=scalar|avx2|avx512` forces one variant of the CPU kernel, else the processor's best runs.  The operators exist
+either way: their schemas and references are registered from Python, a library only adds faster kernels.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,18 +22,23 @@ from ganreg.errors import KernelError, UsageError
 from ganreg.ops import jit, sources
 
 MODES = ("auto", "native", "reference")
+VARIANTS = ("scalar", "avx2", "avx512")
+"""Of the CPU kernel, in the order of the numbers in csrc/cpu/cpu_features.h."""
+
+KEYS = {"cpu": torch._C.DispatchKey.CPU, "cuda": torch._C.DispatchKey.CUDA}
+"""Kinds of device that a library can serve."""
 
 OPERATORS = torch.library.Library("ganreg", "FRAGMENT")  # type: ignore[no-untyped-call]
 """The operators' namespace, `torch.ops.ganreg`; lives as long as the process."""
 
 _lock = threading.Lock()
-_status: KernelStatus | None = None
+_statuses: dict[str, KernelStatus] = {}
 _told: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
 class KernelStatus:
-    """Which kernel serves CPU tensors, from which file, and why not a faster one."""
+    """Which kernel serves the tensors of a kind of device, from which file, and why not a faster one."""
 
     kind: Literal["prebuilt", "compiled", "reference"]
     path: Path | None = None
@@ -40,30 +46,33 @@ class KernelStatus:
     compiler: str = ""
     last_lines: str = ""
     log: Path | None = None
+    variant: str = ""
+    """Of the native CPU kernel: scalar, avx2 or avx512."""
 
 
-def kernel_status() -> KernelStatus:
-    """Decide if this has not happened yet, and tell; never raises for a missing kernel.
+def kernel_status(device: str = "cpu") -> KernelStatus:
+    """Decide if this has not happened yet, and tell; never raises for a missing kernel, nor for a device that has none.
 
-    Raises `UsageError` when `GANREG_KERNEL` is none of auto, native, reference.
+    Raises `UsageError` when `GANREG_KERNEL` is none of auto, native, reference, or `GANREG_CPU` no variant of this processor.
     """
-    global _status
+    if device not in KEYS:
+        return KernelStatus("reference", reason=f"there is no native kernel for {device} tensors")
     with _lock:
-        if _status is None:
-            _status = _decide(_mode())
-        return _status
+        if device not in _statuses:
+            _statuses[device] = _decide(_mode(), device)
+        return _statuses[device]
 
 
-def require() -> None:
+def require(device: str = "cpu") -> None:
     """Look now whether `GANREG_KERNEL=native` can be kept, before anything else is done.  Raises `KernelError`."""
     if _mode() == "native":
-        status = kernel_status()
+        status = kernel_status(device)
         if status.kind == "reference":
             raise _unavailable(status.reason, status.last_lines)
 
 
-def define(schema: str, reference: Callable[..., Any]) -> None:
-    """Register an operator: its schema and its reference, which serves every device without a native kernel."""
+def define(schema: str, reference: Callable[..., Any]) -> str:
+    """Register an operator: its schema and its reference, which serves every device without a native kernel -> its name."""
     OPERATORS.define(schema, tags=torch.Tag.pt2_compliant_tag)  # type: ignore[no-untyped-call]
     name = schema[: schema.index("(")]
 
@@ -74,6 +83,20 @@ def define(schema: str, reference: Callable[..., Any]) -> None:
         return reference(*args)
 
     OPERATORS.impl(name, kernel, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+    return name
+
+
+def use_variant(name: str) -> None:
+    """Let the native CPU kernel run as this variant from now on.
+
+    Raises `UsageError`: no such variant, no native kernel, or a processor without the instructions.
+    """
+    if name not in VARIANTS:
+        raise _bad_variant(name, f"expected one of {', '.join(VARIANTS)}")
+    if kernel_status().kind == "reference":
+        raise _bad_variant(name, "there is no native kernel")
+    with _lock:
+        _statuses["cpu"] = _with_variant(_statuses["cpu"], name)
 
 
 def _mode() -> str:
@@ -85,17 +108,25 @@ def _mode() -> str:
     return mode
 
 
-def _decide(mode: str) -> KernelStatus:
+def _decide(mode: str, device: str) -> KernelStatus:
     if mode == "reference":
         return KernelStatus("reference", reason="GANREG_KERNEL=reference")
+    wanted = os.environ.get("GANREG_CPU", "")
+    if wanted and wanted not in VARIANTS:
+        raise _bad_variant(wanted, f"expected one of {', '.join(VARIANTS)}")
+    status = _find(device)
+    return status if status.kind == "reference" or device != "cpu" else _with_variant(status, wanted)
+
+
+def _find(device: str) -> KernelStatus:
     refused = ""
-    prebuilt = _prebuilt()
+    prebuilt = _prebuilt(device)
     if prebuilt.is_file():
         refused = _load(prebuilt)
         if not refused:
             return KernelStatus("prebuilt", prebuilt)
     try:
-        built = jit.build()
+        built = jit.build(device)
     except jit.BuildError as error:
         reason = "; ".join(filter(None, [refused, error.reason]))
         return KernelStatus("reference", reason=reason, last_lines=error.last_lines, log=error.log)
@@ -105,9 +136,20 @@ def _decide(mode: str) -> KernelStatus:
     return KernelStatus("compiled", built.path, refused, built.compiler)
 
 
-def _prebuilt() -> Path:
+def _with_variant(status: KernelStatus, wanted: str) -> KernelStatus:
+    operators = torch.ops.ganreg
+    if wanted and not operators._use_cpu_variant(VARIANTS.index(wanted)):
+        raise _bad_variant(wanted, "this processor lacks its instructions")
+    return replace(status, variant=VARIANTS[operators._cpu_variant()])
+
+
+def _bad_variant(name: str, why: str) -> UsageError:
+    return UsageError(f"GANREG_CPU: {why}, got '{name}'", at="the environment", fix="unset GANREG_CPU")
+
+
+def _prebuilt(device: str) -> Path:
     """Where an ahead-of-time build puts the library of exactly these sources."""
-    return Path(__file__).resolve().parents[1] / f"{sources.library_name()}.abi3.so"
+    return Path(__file__).resolve().parents[1] / f"{sources.library_name(device)}.abi3.so"
 
 
 def _load(path: Path) -> str:
@@ -120,18 +162,13 @@ def _load(path: Path) -> str:
 
 
 def _native_kernel_serves(device: torch.device, operator: Any) -> bool:
-    last_lines = ""
-    if device.type != "cpu":
-        reason = f"this build has no native kernel for {device.type} tensors"
-    else:
-        status = kernel_status()
-        if operator.has_kernel_for_dispatch_key(torch._C.DispatchKey.CPU):
-            return True
-        reason = status.reason or f"{status.path} does not hold {operator}"
-        last_lines = status.last_lines
+    status = kernel_status(device.type)
+    if device.type in KEYS and operator.has_kernel_for_dispatch_key(KEYS[device.type]):
+        return True
+    reason = status.reason or f"{status.path} does not hold {operator}"
     mode = _mode()
     if mode == "native":
-        raise _unavailable(reason, last_lines)
+        raise _unavailable(reason, status.last_lines)
     if mode == "auto":
         _tell_once(f"ganreg: the loss runs on its reference kernel: {reason}")
     return False
@@ -141,8 +178,8 @@ def _unavailable(reason: str, last_lines: str) -> KernelError:
     return KernelError(
         f"the native kernel was required and is not available: {reason}\n{last_lines}".rstrip(),
         at="GANREG_KERNEL=native",
-        fix="give it a C++17 compiler (c++ or $CXX), ninja and a cache folder it can write (GANREG_CACHE);"
-        " or GANREG_KERNEL=auto",
+        fix="give it a C++17 compiler (c++ or $CXX), ninja, a cache folder it can write (GANREG_CACHE), for CUDA also"
+        " torch's nvcc (CUDA_HOME); or GANREG_KERNEL=auto",
     )
 
 

@@ -27,7 +27,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(place)
     monkeypatch.setenv("GANREG_KERNEL", "reference")
     monkeypatch.setenv("GANREG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("ganreg.ops.library._status", None)
+    monkeypatch.setattr("ganreg.ops.library._statuses", {})
     return place
 
 

@@ -32,7 +32,7 @@ def test_the_compiler_s_own_words_are_shown(run: Run, monkeypatch: pytest.Monkey
     from ganreg.ops.library import KernelStatus
 
     failed = KernelStatus("reference", reason="the compiler failed", last_lines="error: no such header\nstopped")
-    monkeypatch.setattr("ganreg.assembly.environment.kernel_status", lambda: failed)
+    monkeypatch.setattr("ganreg.assembly.environment.kernel_status", lambda device: failed)
     out = run("doctor").out
 
     assert "    error: no such header\n    stopped\n" in out

@@ -219,7 +219,7 @@ def test_a_native_kernel_that_is_required_and_missing_is_told_before_anything_is
 ):  # K12
     monkeypatch.setenv("GANREG_KERNEL", "native")
     monkeypatch.setenv("CXX", "/nowhere/c++")
-    monkeypatch.setattr("ganreg.ops.library._prebuilt", lambda: Path("/nowhere.so"))
+    monkeypatch.setattr("ganreg.ops.library._prebuilt", lambda device: Path("/nowhere.so"))
 
     status, _, err = run("train", *TINY)
 

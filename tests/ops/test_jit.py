@@ -1,6 +1,7 @@
 """Compiling on first use: what can go wrong, and that each fault has its reason."""
 
 import os
+import re
 import shutil
 import stat
 import sys
@@ -9,6 +10,8 @@ import filelock
 import pytest
 
 from ganreg.ops import jit, sources
+
+VARIANTS = [path for path in sources.cpu_sources() if sources.variant_flags(path) is not None]
 
 FAKE_COMPILER = """#!/bin/sh
 while [ $# -gt 0 ]; do
@@ -92,7 +95,7 @@ def test_a_source_that_does_not_compile_shows_the_compilers_last_lines(tmp_path,
         pytest.skip("no C++ compiler")
     broken = tmp_path / "csrc"
     shutil.copytree(sources.folder(), broken)
-    (broken / "cpu" / "bce_with_logits_scalar.cpp").write_text("int main( { this is not C++\n")
+    (broken / "cpu" / "pointwise_loss_scalar.cpp").write_text("int main( { this is not C++\n")
     monkeypatch.setattr(sources, "folder", lambda: broken)
 
     with pytest.raises(jit.BuildError, match="the kernel does not compile") as caught:
@@ -106,7 +109,7 @@ def test_a_source_that_does_not_compile_shows_the_compilers_last_lines(tmp_path,
 @pytest.mark.usefixtures("fake_compiler")
 def test_a_lock_that_another_process_holds_is_waited_for_a_bounded_time(cache, monkeypatch):
     monkeypatch.setattr(jit, "LOCK_SECONDS", 0.2)
-    monkeypatch.setattr(jit, "_compile", lambda compiler, folder: pytest.fail("compiled without the lock"))
+    monkeypatch.setattr(jit, "_compile", lambda *_: pytest.fail("compiled without the lock"))
     real_lock, holders, waits = filelock.FileLock, [], []
 
     def held(path, *, timeout):
@@ -126,22 +129,40 @@ def test_a_lock_that_another_process_holds_is_waited_for_a_bounded_time(cache, m
 
 
 @pytest.mark.usefixtures("fake_compiler")
-def test_the_lock_of_a_killed_build_is_removed_before_torch_waits_for_it(monkeypatch):
+def test_what_a_killed_build_left_is_not_met_again(monkeypatch):
     seen = []
 
     def load(objects, folder):
         seen.append(sorted(path.name for path in folder.iterdir()))
-        (folder / f"{jit.NAME}.so").write_text("library")
+        (folder / "ganreg_cpu.so").write_text("library")
 
     monkeypatch.setattr(jit, "_load_extension", load)
     path = jit.build().path
-    for left in ("lock", "ganreg_cpu.so"):
-        (path.parent / left).write_text("from a build that was killed")
+    path.write_text("half a library")
+    left = path.parent / "attempt-killed"
+    left.mkdir()
+    (left / "lock").write_text("torch's own lock, which nobody will take away")
 
     assert jit.build().path == path
 
-    assert len(seen) == 2
-    assert seen[1] == ["bce_with_logits_scalar.variant.o", "ganreg_cpu.sha256"]
+    assert path.read_text() == "library"
+    assert seen == 2 * [sorted(f"{source.stem}.variant.o" for source in VARIANTS)]
+    assert sorted(one.name for one in path.parent.iterdir()) == ["ganreg_cpu.sha256", "ganreg_cpu.so"]
+
+
+@pytest.mark.usefixtures("fake_compiler")
+def test_beside_a_home_that_cannot_be_written_a_private_folder_serves(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "_load_extension", lambda objects, folder: (folder / "ganreg_cpu.so").write_text(""))
+    monkeypatch.delenv("GANREG_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    monkeypatch.setattr(jit.tempfile, "gettempdir", lambda: str(tmp_path))
+    private = tmp_path / f"ganreg-{os.getuid()}"
+
+    assert jit.build().path.parents[2] == private
+    assert private.stat().st_mode & 0o777 == 0o700
+
+    private.chmod(0o777)  # now anybody could put a library there
+    assert reason().startswith("cannot build in /dev/null/ganreg")
 
 
 @pytest.mark.usefixtures("fake_compiler")
@@ -150,7 +171,7 @@ def test_a_whole_library_is_built_once(monkeypatch):
 
     def load(objects, folder):
         built.append(folder)
-        (folder / f"{jit.NAME}.so").write_text("library")
+        (folder / "ganreg_cpu.so").write_text("library")
 
     monkeypatch.setattr(jit, "_load_extension", load)
 
@@ -163,7 +184,7 @@ def test_a_whole_library_is_built_once(monkeypatch):
 
 @pytest.mark.usefixtures("fake_compiler")
 def test_other_sources_and_other_compilers_have_their_own_folder(fake_compiler, monkeypatch):
-    monkeypatch.setattr(jit, "_load_extension", lambda objects, folder: (folder / f"{jit.NAME}.so").write_text(""))
+    monkeypatch.setattr(jit, "_load_extension", lambda objects, folder: (folder / "ganreg_cpu.so").write_text(""))
     paths = {jit.build().path}
 
     fake_compiler.write_text(FAKE_COMPILER.replace("1.0", "2.0"))
@@ -183,6 +204,96 @@ def test_the_environment_is_as_it_was_after_a_build(monkeypatch):
         assert shutil.which("ninja")
 
     assert dict(os.environ) == before
+
+
+# --- CUDA, as far as it goes without a card ---------------------------------------------------------------------------
+
+
+def cuda_reason():
+    with pytest.raises(jit.BuildError) as caught:
+        jit.build("cuda")
+    return caught.value.reason
+
+
+@pytest.fixture
+def nvcc(fake_compiler, monkeypatch):
+    """`nvcc("12.4")` puts a compiler of that release where torch looks, beside a torch for CUDA 13.0."""
+    home = fake_compiler.parent / "cuda"
+    monkeypatch.setattr(jit.torch.version, "cuda", "13.0")
+    monkeypatch.setattr(jit, "_cuda_home", lambda: str(home))
+
+    def install(release, status=0):
+        program = home / "bin" / "nvcc"
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\necho 'Cuda compilation tools, release {release}, V{release}.1'\nexit {status}\n")
+        program.chmod(0o755)
+
+    return install
+
+
+@pytest.mark.usefixtures("fake_compiler")
+def test_a_torch_without_cuda_gets_no_cuda_library(monkeypatch):
+    monkeypatch.setattr(jit.torch.version, "cuda", None)
+
+    assert cuda_reason() == "this torch was built without CUDA"
+
+
+@pytest.mark.usefixtures("nvcc")
+def test_without_nvcc():
+    assert re.fullmatch(r"no CUDA compiler: there is no nvcc 13 in .*/bin/cuda \(set CUDA_HOME\)", cuda_reason())
+
+
+def test_an_nvcc_that_does_not_run(nvcc):
+    nvcc("13.0", status=1)
+
+    assert re.match("the CUDA compiler '.*/nvcc' does not run: ", cuda_reason())
+
+
+def test_an_nvcc_of_another_major_version(nvcc):
+    nvcc("12.4")
+
+    assert cuda_reason() == "nvcc is of CUDA 12.4, and torch of CUDA 13.0"
+
+
+def test_without_a_card(nvcc, monkeypatch):
+    nvcc("13.2")
+    monkeypatch.setattr(jit.torch.cuda, "device_count", lambda: 0)
+
+    assert cuda_reason() == "torch sees no CUDA device"
+
+
+def test_a_cuda_library_is_built_for_the_cards_that_are_there(nvcc, monkeypatch):
+    nvcc("13.2")
+    monkeypatch.setattr(jit.torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(jit.torch.cuda, "get_device_capability", lambda index: [(9, 0), (8, 6)][index])
+    asked = {}
+
+    def load(name, files, folder, **flags):
+        asked.update(name=name, files=files, architectures=os.environ["TORCH_CUDA_ARCH_LIST"], **flags)
+        (folder / "ganreg_cuda.so").write_text("library")
+
+    monkeypatch.setattr(jit, "_load", load)
+
+    built = jit.build("cuda")
+
+    assert built.path.name == "ganreg_cuda.so"
+    assert built.compiler == "fake 1.0, nvcc 13.2"
+    assert asked["architectures"] == "8.6;9.0"
+    assert [path.rpartition("/")[2] for path in asked["files"]] == ["pointwise_loss.cu"]
+    assert asked["extra_cuda_cflags"] == list(sources.CUDA_FLAGS)
+
+
+def test_the_host_compiler_of_nvcc_is_the_users(nvcc, fake_compiler, monkeypatch):
+    nvcc("13.0")
+    monkeypatch.setattr(jit, "_cuda_architecture", lambda: "9.0")
+    monkeypatch.setenv("CXX", str(fake_compiler))
+    monkeypatch.delenv("CC", raising=False)
+    asked = {}
+    monkeypatch.setattr(jit, "_load", lambda name, files, folder, **flags: asked.update(flags))
+
+    jit._load_cuda_extension(fake_compiler.parent)
+
+    assert asked["extra_cuda_cflags"][-2:] == ["-ccbin", str(fake_compiler)]
 
 
 def test_the_cache_folder(monkeypatch, tmp_path):

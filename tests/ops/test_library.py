@@ -1,10 +1,5 @@
 """Which kernel runs: prebuilt, compiled on first use, or the reference with one line that says why."""
 
-import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,9 +25,9 @@ class Operator:
 @pytest.fixture
 def undecided(monkeypatch, tmp_path):
     """A process that has not decided, without a prebuilt library and with an empty cache."""
-    monkeypatch.setattr(library, "_status", None)
+    monkeypatch.setattr(library, "_statuses", {})
     monkeypatch.setattr(library, "_told", set())
-    monkeypatch.setattr(library, "_prebuilt", lambda: tmp_path / "absent.so")
+    monkeypatch.setattr(library, "_prebuilt", lambda device="cpu": tmp_path / "absent.so")
     monkeypatch.setenv("GANREG_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("GANREG_KERNEL", raising=False)
     return tmp_path
@@ -87,7 +82,7 @@ def test_a_required_native_kernel_that_is_missing_is_an_error(monkeypatch):
 def test_a_required_native_kernel_shows_the_compilers_last_lines(monkeypatch):
     monkeypatch.setenv("GANREG_KERNEL", "native")
 
-    def fail():
+    def fail(device):
         raise jit.BuildError("the kernel does not compile", "first\n" + "more\n" * 20 + "error: expected ';'")
 
     monkeypatch.setattr(jit, "build", fail)
@@ -101,7 +96,7 @@ def test_a_required_native_kernel_shows_the_compilers_last_lines(monkeypatch):
 def test_a_damaged_prebuilt_library_is_told_beside_the_reason_of_the_next_choice(undecided, monkeypatch):
     damaged = undecided / "_cpu.so"
     damaged.write_text("not a library")
-    monkeypatch.setattr(library, "_prebuilt", lambda: damaged)
+    monkeypatch.setattr(library, "_prebuilt", lambda device="cpu": damaged)
 
     status = library.kernel_status()
 
@@ -115,7 +110,7 @@ def test_a_damaged_prebuilt_library_is_told_beside_the_reason_of_the_next_choice
 def test_a_damaged_compiled_library_leaves_the_reference(monkeypatch, tmp_path):
     path = tmp_path / "ganreg_cpu.so"
     path.write_text("not a library")
-    monkeypatch.setattr(jit, "build", lambda: jit.Build(path, "c++ 12"))
+    monkeypatch.setattr(jit, "build", lambda device: jit.Build(path, "c++ 12"))
 
     status = library.kernel_status()
 
@@ -127,8 +122,9 @@ def test_a_damaged_compiled_library_leaves_the_reference(monkeypatch, tmp_path):
 def test_a_compiled_library_is_chosen_over_a_damaged_prebuilt_one(monkeypatch, tmp_path):
     damaged = tmp_path / "_cpu.so"
     damaged.write_text("not a library")
-    monkeypatch.setattr(library, "_prebuilt", lambda: damaged)
-    monkeypatch.setattr(jit, "build", lambda: jit.Build(tmp_path / "ganreg_cpu.so", "c++ 12"))
+    monkeypatch.setattr(library, "_prebuilt", lambda device="cpu": damaged)
+    monkeypatch.setattr(jit, "build", lambda device: jit.Build(tmp_path / "ganreg_cpu.so", "c++ 12"))
+    monkeypatch.setattr(library, "_with_variant", lambda status, wanted: status)
     real_load = library._load
     monkeypatch.setattr(library, "_load", lambda path: real_load(path) if path == damaged else "")
 
@@ -149,85 +145,56 @@ def test_it_is_decided_once(monkeypatch):
 
 @pytest.mark.usefixtures("undecided")
 def test_a_device_without_a_native_kernel_runs_the_reference_and_says_so(capsys, monkeypatch):
-    assert not library._native_kernel_serves(torch.device("cuda"), Operator())
+    assert not library._native_kernel_serves(torch.device("mps"), Operator())
 
-    assert capsys.readouterr().err.endswith("reference kernel: this build has no native kernel for cuda tensors\n")
-    assert library._status is None  # nothing was compiled for it
+    assert capsys.readouterr().err.endswith("reference kernel: there is no native kernel for mps tensors\n")
+    assert library._statuses == {}  # nothing was compiled for it
 
     monkeypatch.setenv("GANREG_KERNEL", "native")
-    with pytest.raises(KernelError, match="no native kernel for cuda tensors"):
-        library._native_kernel_serves(torch.device("cuda"), Operator())
+    with pytest.raises(KernelError, match="no native kernel for mps tensors"):
+        library._native_kernel_serves(torch.device("mps"), Operator())
 
 
 def test_a_prebuilt_library_belongs_to_its_sources():
-    assert library._prebuilt().name == f"{sources.library_name()}.abi3.so"
+    assert library._prebuilt("cpu").name == f"{sources.library_name()}.abi3.so"
 
 
-# --- whole processes --------------------------------------------------------------------------------------------------
-
-USE = """
-import json, sys, torch
-import ganreg.ops.bce_with_logits as face
-from ganreg.ops import library
-undecided = library._status is None
-def loss(x):
-    return face.bce_with_logits(x, target=1.0)
-if "compile" in sys.argv:
-    loss = torch.compile(loss, fullgraph=True, backend="eager")
-value = loss(torch.zeros(3)).value.item()
-status = library.kernel_status()
-print(json.dumps({
-    "value": value, "undecided": undecided, "kind": status.kind, "path": str(status.path), "reason": status.reason,
-    "builder": "torch.utils.cpp_extension" in sys.modules,
-}))
-"""
+# --- the variant of the CPU kernel ------------------------------------------------------------------------------------
 
 
-def use(cache, *arguments, **environment):
-    """The operator's first use in a process of its own -> what it found out, what it wrote to stderr."""
-    clean = {name: value for name, value in os.environ.items() if name not in {"GANREG_KERNEL", "CXX"}}
-    done = subprocess.run(
-        [sys.executable, "-c", USE, *arguments],
-        env={**clean, "PYTHONPATH": str(ROOT), "GANREG_CACHE": str(cache), **environment},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout), done.stderr
+def test_a_variant_that_does_not_exist_is_refused():
+    with pytest.raises(UsageError, match="GANREG_CPU: expected one of scalar, avx2, avx512, got 'mmx'"):
+        library.use_variant("mmx")
 
 
-@pytest.mark.slow
-def test_a_library_is_compiled_once_and_again_after_it_was_damaged_or_its_build_killed(tmp_path):
-    if shutil.which("c++") is None:
-        pytest.skip("no C++ compiler")
-    if library._prebuilt().is_file():
-        pytest.skip("a prebuilt library is found first")
+@pytest.mark.usefixtures("undecided")
+def test_a_variant_from_the_environment_that_does_not_exist_is_refused(monkeypatch):
+    monkeypatch.setenv("GANREG_CPU", "sse9")
 
-    tmp_path = tmp_path / "a folder's name"  # that no shell may split
-    first, stderr = use(tmp_path)
-    assert (first["kind"], first["undecided"], first["builder"]) == ("compiled", True, True)
-    assert first["value"] == pytest.approx(0.6931472)
-    assert stderr == ""
-
-    again, _ = use(tmp_path, "compile")  # the first use lies inside a compiled graph
-    assert (again["kind"], again["builder"]) == ("compiled", False)
-    assert again["value"] == first["value"]
-
-    path = Path(first["path"])
-    path.write_bytes(path.read_bytes()[:1000])
-    (path.parent / "lock").touch()  # what a killed build leaves behind
-    repaired, _ = use(tmp_path)
-    assert (repaired["kind"], repaired["builder"]) == ("compiled", True)
+    with pytest.raises(UsageError, match="GANREG_CPU: expected one of scalar, avx2, avx512, got 'sse9'"):
+        library.kernel_status()
 
 
-@pytest.mark.slow
-def test_the_operators_work_without_any_library(tmp_path):
-    asked, stderr = use(tmp_path, "compile", GANREG_KERNEL="reference")
-    assert (asked["kind"], asked["value"]) == ("reference", pytest.approx(0.6931472))
-    assert stderr == ""
+def test_a_variant_beyond_the_processor_is_refused(monkeypatch):
+    class Operators:
+        _use_cpu_variant = staticmethod(lambda number: False)
+        _cpu_variant = staticmethod(lambda: 0)
 
-    forced, stderr = use(tmp_path, CXX="no-such-compiler")
-    if forced["kind"] == "reference":
-        assert stderr.count("\n") == 1
-        assert "no C++ compiler: 'no-such-compiler'" in stderr
+    monkeypatch.setattr(library.torch.ops, "ganreg", Operators)
+
+    with pytest.raises(UsageError, match="GANREG_CPU: this processor lacks its instructions, got 'avx512'"):
+        library.use_variant("avx512")
+
+
+@pytest.mark.usefixtures("undecided")
+def test_the_reference_has_no_variants(monkeypatch):
+    monkeypatch.setenv("GANREG_KERNEL", "reference")
+
+    assert library.kernel_status().variant == ""
+    with pytest.raises(UsageError, match="GANREG_CPU: there is no native kernel, got 'scalar'"):
+        library.use_variant("scalar")
+
+
+def test_a_variant_can_be_chosen_and_is_told(variant):
+    assert library.kernel_status().variant == variant
+    assert library.VARIANTS[torch.ops.ganreg._cpu_variant()] == variant

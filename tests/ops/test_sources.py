@@ -22,9 +22,9 @@ def copied(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "flags"),
     [
-        ("bce_with_logits.cpp", None),
-        ("bce_with_logits_scalar.cpp", ()),
-        ("bce_with_logits_avx2.cpp", ("-mavx2", "-mfma")),
+        ("pointwise_loss.cpp", None),
+        ("pointwise_loss_scalar.cpp", ()),
+        ("pointwise_loss_avx2.cpp", ("-mavx2", "-mfma", "-mf16c")),
     ],
 )
 def test_the_suffix_decides_the_flags(name, flags):
@@ -35,11 +35,28 @@ def test_an_avx512_variant_gets_avx512_flags():
     assert "-mavx512f" in (sources.variant_flags(Path("hinge_avx512.cpp")) or ())
 
 
-def test_the_sources_of_the_cpu_library():
-    assert [path.name for path in sources.cpu_sources()] == ["bce_with_logits.cpp", "bce_with_logits_scalar.cpp"]
+def test_the_sources_of_the_cpu_library(monkeypatch):
+    monkeypatch.setattr(sources.platform, "machine", lambda: "x86_64")
+    assert [path.name for path in sources.cpu_sources()] == [
+        "cpu_features.cpp",
+        "pointwise_loss.cpp",
+        "pointwise_loss_avx2.cpp",
+        "pointwise_loss_avx512.cpp",
+        "pointwise_loss_scalar.cpp",
+    ]
 
 
-@pytest.mark.parametrize("name", ["pointwise.h", "cpu/bce_with_logits.cpp", "check.h"])
+def test_another_processor_gets_the_scalar_variant_alone(monkeypatch):
+    monkeypatch.setattr(sources.platform, "machine", lambda: "arm64")
+
+    assert [path.name for path in sources.cpu_sources()] == [
+        "cpu_features.cpp",
+        "pointwise_loss.cpp",
+        "pointwise_loss_scalar.cpp",
+    ]
+
+
+@pytest.mark.parametrize("name", ["pointwise.h", "cpu/pointwise_loss.cpp", "check.h"])
 def test_the_digest_changes_with_every_source(copied, name):
     before = sources.digest()
     assert sources.digest() == before

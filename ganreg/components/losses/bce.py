@@ -21,7 +21,7 @@ from torch import Tensor
 from ganreg.components.losses.softplus import softplus
 from ganreg.contracts import LossResult
 from ganreg.errors import SettingsError
-from ganreg.ops.bce_with_logits import bce_with_logits, bce_with_logits_pair
+from ganreg.ops.pointwise_loss import pointwise_loss, pointwise_loss_pair
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +63,7 @@ class BCE:
 
     def discriminator_value_and_grad(self, real_logits: Tensor, fake_logits: Tensor, scale: float | Tensor = 1.0) -> LossResult:
         """Value, (grad_real, grad_fake) times `scale`, and statistics, in one pass over the logits."""
-        return bce_with_logits_pair(
+        return pointwise_loss_pair(
             real_logits, fake_logits, real_target=self.real_label, fake_target=self.fake_label, scale=scale
         )
 
@@ -71,7 +71,7 @@ class BCE:
         self, fake_logits: Tensor, real_logits: Tensor | None = None, scale: float | Tensor = 1.0
     ) -> LossResult:
         """Value, (grad_fake,) times `scale`, and statistics, in one pass over the logits."""
-        return bce_with_logits(fake_logits, target=self.real_label, is_real=False, scale=scale)
+        return pointwise_loss(fake_logits, target=self.real_label, scale=scale)
 
 
 def _bce(logits: Tensor, label: float) -> Tensor:

@@ -14,6 +14,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from ganreg.contracts import LossResult
+from ganreg.ops.pointwise_loss import pointwise_loss, pointwise_loss_pair
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hinge:
@@ -37,3 +40,15 @@ class Hinge:
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """Logits of any shape -> scalar."""
         return -fake_logits.mean()
+
+    def discriminator_value_and_grad(self, real_logits: Tensor, fake_logits: Tensor, scale: float | Tensor = 1.0) -> LossResult:
+        """Value, (grad_real, grad_fake) times `scale`, and statistics, in one pass over the logits."""
+        return pointwise_loss_pair(
+            real_logits, fake_logits, loss="hinge", real_target=self.margin, fake_target=-self.margin, scale=scale
+        )
+
+    def generator_value_and_grad(
+        self, fake_logits: Tensor, real_logits: Tensor | None = None, scale: float | Tensor = 1.0
+    ) -> LossResult:
+        """Value, (grad_fake,) times `scale`, and statistics, in one pass over the logits."""
+        return pointwise_loss(fake_logits, loss="linear", target=-1.0, scale=scale)

@@ -17,6 +17,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from ganreg.components.losses.softplus import softplus
+from ganreg.contracts import LossResult
+from ganreg.ops.pointwise_loss import pointwise_loss, pointwise_loss_pair
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,3 +35,13 @@ class Minimax:
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """Logits of any shape -> scalar."""
         return -softplus(fake_logits).mean()
+
+    def discriminator_value_and_grad(self, real_logits: Tensor, fake_logits: Tensor, scale: float | Tensor = 1.0) -> LossResult:
+        """Value, (grad_real, grad_fake) times `scale`, and statistics, in one pass over the logits."""
+        return pointwise_loss_pair(real_logits, fake_logits, scale=scale)
+
+    def generator_value_and_grad(
+        self, fake_logits: Tensor, real_logits: Tensor | None = None, scale: float | Tensor = 1.0
+    ) -> LossResult:
+        """Value, (grad_fake,) times `scale`, and statistics, in one pass over the logits."""
+        return pointwise_loss(fake_logits, loss="minimax", target=0.0, scale=scale)

@@ -3,6 +3,9 @@
 torch importable (`pip install --no-build-isolation .`): a library is built ahead of time and the wheel is cp311-abi3.
 Otherwise: a pure wheel that carries csrc and compiles it on first use.  `GANREG_NATIVE=1` makes a failed build fatal,
 `GANREG_NATIVE=0` skips it.  A source's name decides its compiler flags: see ganreg/ops/sources.py.
+
+A second library, for CUDA, is built where torch has CUDA and nvcc is of the same major version; whether there is a card
+does not matter.  TORCH_CUDA_ARCH_LIST says for which cards.  If it fails, the CPU's library stays.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import os
 import runpy
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -50,8 +54,31 @@ def without_torch(error):
     return {}
 
 
+def cuda_library():
+    """The CUDA library, or why there is none."""
+    import torch
+    from torch.utils import cpp_extension
+
+    if torch.version.cuda is None:
+        return None, "this torch was built without CUDA"
+    nvcc = Path(cpp_extension.CUDA_HOME or "", "bin", "nvcc")
+    try:
+        told = subprocess.run([nvcc, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return None, f"nvcc does not run: {error}"
+    release = told.partition("release ")[2].partition(",")[0]
+    if release.partition(".")[0] != torch.version.cuda.partition(".")[0]:
+        return None, f"nvcc is of CUDA {release or 'unknown'}, and torch of CUDA {torch.version.cuda}"
+    return cpp_extension.CUDAExtension(
+        f"ganreg.{SOURCES['library_name']('cuda')}",
+        [source.relative_to(ROOT).as_posix() for source in SOURCES["cuda_sources"]()],
+        extra_compile_args={"cxx": [], "nvcc": list(SOURCES["CUDA_FLAGS"])},
+        py_limited_api=True,
+    ), ""
+
+
 def extension():
-    """The arguments of `setup` that concern the CPU library."""
+    """The arguments of `setup` that concern the libraries."""
     if NATIVE == "0":
         return {}
     try:
@@ -84,7 +111,15 @@ def extension():
                 return compile_one(target, source, suffix, cc_args, [*extra_postargs, *flags], pp_opts)
 
             self.compiler._compile = compile_with_own_flags
-            super().build_extensions()
+            try:
+                super().build_extensions()
+            except Exception as error:
+                if NATIVE == "1" or cuda not in self.extensions:
+                    raise
+                print(f"ganreg: no CUDA library is built ahead of time: {error}", file=sys.stderr)
+                self.extensions = self.distribution.ext_modules = [cpu]
+                self.compiler._compile = compile_with_own_flags  # torch has put its own around it
+                super().build_extensions()
 
         def become_pure(self):
             """Drop the extension and the tag; without the second an empty wheel would claim to be abi3."""
@@ -95,14 +130,17 @@ def extension():
                 wheel.root_is_pure = True
                 wheel.py_limited_api = False
 
-    library = CppExtension(
+    cuda, why_not = cuda_library()
+    if cuda is None:
+        print(f"ganreg: no CUDA library is built ahead of time: {why_not}", file=sys.stderr)
+    cpu = CppExtension(
         f"ganreg.{SOURCES['library_name']()}",
         [source.relative_to(ROOT).as_posix() for source in SOURCES["cpu_sources"]()],
         extra_compile_args=[*SOURCES["FLAGS"], "-g0"],  # Python's own flags ask for debug symbols
         py_limited_api=True,
     )
     return {
-        "ext_modules": [library],
+        "ext_modules": [cpu, cuda] if cuda else [cpu],
         "cmdclass": {"build_ext": BuildNative},
         "options": {"bdist_wheel": {"py_limited_api": "cp311"}},
     }

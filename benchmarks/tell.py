@@ -1,21 +1,32 @@
-"""Write the figures of committed results into the README, between their markers.
+"""Write the figures of committed results into the pages that tell them, between their markers.
 
-python benchmarks/tell.py            # rewrites README.md
+python benchmarks/tell.py            # rewrites README.md and docs/kernel.md
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+LOSS_HEADINGS = (
+    *("dtype", "N", "fused", "in place", "eager", "compiled"),
+    *("eager / fused", "compiled / fused", "eager / in place", "of a copy's speed"),
+)
+PAGES = (ROOT / "README.md", ROOT / "docs" / "kernel.md")
 
 
-def digits_quality(told: dict[str, Any]) -> str:
+def result(name: str) -> dict[str, Any]:
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
+
+
+def digits_quality() -> str:
     """The table of benchmarks/results/digits_quality.json."""
+    told = result("digits_quality.json")
     rows = {"ganreg": told["medians"]["ganreg"], "plain tutorial loop": told["medians"]["tutorial"]}
     spread = {
         who: [one["fd_digits_cnn"] for one in told["results"] if one["who"] == key]
@@ -47,17 +58,117 @@ def digits_quality(told: dict[str, Any]) -> str:
     return "\n".join([*lines, "", note])
 
 
-def told(readme: str) -> str:
-    """The README with every marked part made anew."""
-    text = digits_quality(json.loads((RESULTS / "digits_quality.json").read_text(encoding="utf-8")))
-    return re.sub(
-        r"(<!-- digits-quality:begin -->\n).*?(<!-- digits-quality:end -->)",
-        lambda found: f"{found[1]}{text}\n{found[2]}",
-        readme,
-        flags=re.DOTALL,
+def loss_speed() -> str:
+    """A table for each result of `ganreg bench loss`, CPU first, and a line for each kind of device that has none."""
+    found = [result(path.name) for path in sorted(RESULTS.glob("loss_*.json"))]
+    runs = sorted((one for one in found if one["kind"] == "loss"), key=lambda one: (one["device"], one["pair"]))
+    missing = [name for device, name in (("cpu", "CPU"), ("cuda", "CUDA")) if device not in {one["device"] for one in runs}]
+    return "\n\n".join([*map(_loss_table, runs), *(f"{name}: not run." for name in missing)])
+
+
+def _loss_table(run: dict[str, Any]) -> str:
+    place, kernel = run["machine"], run["machine"]["kernel"]
+    threads = "1 thread" if place["omp_threads"] == 1 else f"{place['omp_threads']} threads"
+    where = place["card"] or f"{place['processor']}, {place['cores']} cores, {threads}"
+    which = " ".join(filter(None, [kernel["kind"], kernel["variant"], "kernel"]))
+    because = kernel["compiler"] or kernel["reason"]
+    form = "N reals and N fakes" if run["pair"] else "N logits of one side"
+    lines = [
+        f"**{where}** ({which}{f', {because}' if because else ''}; torch {run['torch']}, Python {run['python']}, "
+        f"ATen {place['aten_capability']}; {run['date'][:10]}), {form}:",
+        "",
+        f"| {' | '.join(LOSS_HEADINGS)} |",
+        "|---" * len(LOSS_HEADINGS) + "|",
+        *map(_loss_row, run["rows"]),
+        "",
+    ]
+    reasons = dict.fromkeys(f"{name}: not run ({why}). " for row in run["rows"] for name, why in row["not_run"].items())
+    return "\n".join(lines) + (
+        f"\n{''.join(reasons)}Median time of a call; ratios are medians over {run['rounds']} rounds in which all took turns "
+        f"(quartiles). `{' '.join(run['command'])}`"
     )
 
 
+def _loss_row(row: dict[str, Any]) -> str:
+    times = [row["contenders"].get(name) for name in ("fused", "in place", "eager", "compiled")]
+    ratios = [row["ratios"].get(name) for name in ("eager / fused", "compiled / fused", "eager / in place")]
+    share = row["ratios"]["copy / fused"]["median"]
+    cells = [
+        row["dtype"],
+        f"{row['num_logits']:,}",
+        *(_seconds(one["median"]) if one else "not run" for one in times),
+        *(f"{one['median']:.2f} ({one['low']:.2f} – {one['high']:.2f})" if one else "" for one in ratios),
+        f"{share:.0%}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _seconds(seconds: float) -> str:
+    """Three digits."""
+    size, unit = next(((s, u) for s, u in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if seconds >= s), (1e-9, "ns"))
+    number = seconds / size
+    return f"{number:.{max(0, 3 - len(str(int(number))))}f} {unit}"
+
+
+def loss_accuracy() -> str:
+    """The table of benchmarks/results/loss_accuracy.json: of our variants, the worst."""
+    if not (RESULTS / "loss_accuracy.json").is_file():
+        return "Not measured."
+    told = result("loss_accuracy.json")
+    lines = [
+        "| dtype | what | target | bar | ours | torch |",
+        "|---|---|---|---|---|---|",
+        *map(_accuracy_row, told["rows"]),
+    ]
+    variants = sorted({name for row in told["rows"] for name in row["ours"]})
+    inputs = [row["inputs"] for row in told["rows"]]
+    many = f"{min(inputs):,}" if min(inputs) == max(inputs) else f"{min(inputs):,} to {max(inputs):,}"
+    note = (
+        f"Worst error in units of the last place, over {many} logits a row; *ours* is the worst of {', '.join(variants)}, "
+        f"*torch* is torch {told['torch']}'s `binary_cross_entropy_with_logits`. `{' '.join(told['command'])}`"
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _accuracy_row(row: dict[str, Any]) -> str:
+    cells = [row["dtype"], row["what"], f"{row['target']:g}", *map(_ulp, (row["bar"], max(row["ours"].values()), row["torch"]))]
+    return f"| {' | '.join(cells)} |"
+
+
+def _ulp(number: float | None) -> str:
+    """1.73; 17,000,000; 3.1e+21."""
+    if number is None:
+        return "not run"
+    if number >= 1e9:
+        return f"{number:.2g}"
+    return f"{number:,.0f}" if number >= 100 else f"{number:.2f}".rstrip("0").rstrip(".")
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "digits-quality": digits_quality,
+    "loss-speed": loss_speed,
+    "loss-accuracy": loss_accuracy,
+}
+
+
+def marked(page: str) -> Iterator[str]:
+    """The names of a page's parts."""
+    return (found[1] for found in re.finditer(r"<!-- ([\w-]+):begin -->", page))
+
+
+def told(page: str) -> str:
+    """A page with every marked part made anew."""
+    for name in marked(page):
+        text = PARTS[name]()
+        page = re.sub(
+            rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)",
+            lambda found, text=text: f"{found[1]}{text}\n{found[2]}",
+            page,
+            flags=re.DOTALL,
+        )
+    return page
+
+
 if __name__ == "__main__":
-    path = ROOT / "README.md"
-    path.write_text(told(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for path in PAGES:
+        path.write_text(told(path.read_text(encoding="utf-8")), encoding="utf-8")

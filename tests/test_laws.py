@@ -36,6 +36,7 @@ FLOORS = {
     "engine": 5,
     "registry": 5,
     "assembly": 6,
+    "bench": 6,
     "cli": 7,
     "__main__": 8,
     "__init__": 9,
@@ -200,6 +201,7 @@ def test_every_folder_of_parts_holds_only_parts_that_are_offered():
         "ganreg.components.datasets.pictures",
         "ganreg.components.losses.softplus",
         "ganreg.components.optimizers.common",
+        "ganreg.components.regularizers.input_gradient",
     }
     files = {m for m in package_files() if re.fullmatch(r"ganreg\.components\.\w+\.\w+", m)}
 
@@ -312,7 +314,16 @@ QUICK = {
     "the list of components": "import ganreg; ganreg.components()",
     **{
         f"ganreg {' '.join(words)}": f"from ganreg.cli import main; main({words!r})"
-        for words in (["--help"], ["--version"], ["list"], ["list", "losses"], ["plugins", "list"], ["train", "--help"])
+        for words in (
+            ["--help"],
+            ["--version"],
+            ["list"],
+            ["list", "losses"],
+            ["plugins", "list"],
+            ["train", "--help"],
+            ["bench", "--help"],
+            ["bench", "loss", "--help"],
+        )
     },
 }
 

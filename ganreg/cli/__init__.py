@@ -28,6 +28,7 @@ VERBS = {
     "sample": ("ganreg.cli.sample:sample", "Make samples with a trained generator."),
     "config": ("ganreg.cli.config:config", "Show a resolved configuration, or the schema of all."),
     "plugins": ("ganreg.cli.plugins:plugins", "Look at the installed plugins."),
+    "bench": ("ganreg.cli.bench:bench", "Measure what is fast here: ours beside torch's own."),
     "doctor": ("ganreg.cli.doctor:doctor", "Tell versions, devices, plugins and which kernel runs."),
 }
 

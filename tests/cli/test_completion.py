@@ -28,7 +28,7 @@ def tab(run: Run, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_verbs_complete(tab):
-    assert tab("") == ["train", "list", "show", "sample", "config", "plugins", "doctor"]
+    assert tab("") == ["train", "list", "show", "sample", "config", "plugins", "bench", "doctor"]
     assert tab("plugins", "") == ["list"]
     assert tab("config", "s") == ["show", "schema"]
 

@@ -1,0 +1,161 @@
+"""The figures in the pages are those of the committed results; and the page of the kernel is true."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganreg.ops.reference import FORMULAS
+
+from .bench.results import measured
+
+ROOT = Path(__file__).parents[1]
+KERNEL = (ROOT / "docs" / "kernel.md").read_text(encoding="utf-8")
+PARTS = ["digits-quality", "loss-speed", "loss-accuracy"]
+ACCURACY = {
+    "kind": "loss-accuracy",
+    "command": ["python", "accuracy.py"],
+    "torch": "2.11.0",
+    "rows": [
+        {
+            "dtype": "float32",
+            "what": "gradient",
+            "target": 0.0,
+            "bar": 3.0,
+            "inputs": 1_234_567,
+            "ours": {"avx2": 1.7, "scalar": 1.8},
+            "reference": 0.5,
+            "torch": 17_000_000.0,
+        }
+    ],
+}
+
+
+@pytest.fixture
+def tell() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tell", ROOT / "benchmarks" / "tell.py")
+    tell = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tell)
+    return tell
+
+
+@pytest.fixture
+def results(tell: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of results of our own."""
+    monkeypatch.setattr(tell, "RESULTS", tmp_path)
+    return tmp_path
+
+
+def put(folder: Path, name: str, told: dict) -> None:
+    (folder / name).write_text(json.dumps(told))
+
+
+def part(name: str, text: str = "") -> str:
+    return f"before\n<!-- {name}:begin -->\n{text}<!-- {name}:end -->\nafter\n"
+
+
+def test_every_part_stands_in_one_page(tell: ModuleType):
+    found = [name for path in tell.PAGES for name in tell.marked(path.read_text(encoding="utf-8"))]
+
+    assert sorted(found) == sorted(PARTS) == sorted(tell.PARTS)
+
+
+def test_the_pages_are_what_the_committed_results_make(tell: ModuleType):
+    for path in tell.PAGES:
+        page = path.read_text(encoding="utf-8")
+        assert tell.told(page) == page, f"run python benchmarks/tell.py ({path.name})"
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_figure_that_was_edited_is_seen(tell: ModuleType, results: Path, name: str):
+    put(results, "digits_quality.json", json.loads((ROOT / "benchmarks" / "results" / "digits_quality.json").read_text()))
+    put(results, "loss_cpu.json", measured())
+    put(results, "loss_accuracy.json", ACCURACY)
+    page = tell.told(part(name))
+    figures = list(re.finditer(r"\d+", page))
+
+    assert len(figures) > 5
+    for figure in figures:
+        edited = f"{page[: figure.start()]}{int(figure[0]) + 1}{page[figure.end() :]}"
+        assert tell.told(edited) == page != edited
+
+
+def test_a_table_for_each_measurement_with_machine_and_command(tell: ModuleType, results: Path):
+    put(results, "loss_a.json", measured(device="cuda"))
+    put(results, "loss_b.json", measured(pair=True))
+    put(results, "loss_c.json", measured())
+    put(results, "loss_accuracy.json", ACCURACY)
+    told = tell.told(part("loss-speed"))
+
+    assert told.count("| dtype | N |") == 3
+    assert "**A <fast> one & only, 2 cores, 1 thread** (compiled avx2 kernel, c++ 12; torch 2.11.0" in told
+    assert told.index("N logits of one side") < told.index("N reals and N fakes") < told.index("**H9000**")
+    assert "`ganreg bench loss`" in told
+    assert (
+        "| float32 | 4,096 | 410 µs | 205 µs | 2.46 ms | 819 µs "
+        "| 6.00 (5.40 – 6.60) | 2.00 (1.80 – 2.20) | 12.00 (10.80 – 13.20) | 25% |"
+    ) in told
+    assert "not run" not in told
+
+
+def test_what_was_not_measured_is_said(tell: ModuleType, results: Path):
+    one = measured()
+    for row in one["rows"]:
+        del row["contenders"]["compiled"], row["ratios"]["compiled / fused"]
+        row["not_run"] = {"compiled": "no compiler today"}
+    put(results, "loss_cpu.json", one)
+    told = tell.told(part("loss-speed"))
+
+    assert "| 2.46 ms | not run | 6.00 (5.40 – 6.60) |  | 12.00" in told
+    assert told.count("compiled: not run (no compiler today).") == 1
+    assert "\nCUDA: not run.\n" in told
+    assert "CPU: not run." not in told
+    assert tell.told(part("loss-accuracy")) == part("loss-accuracy", "Not measured.\n")
+
+
+def test_of_our_variants_the_least_accurate_is_told(tell: ModuleType, results: Path):
+    put(results, "loss_accuracy.json", ACCURACY)
+    told = tell.told(part("loss-accuracy"))
+
+    assert "| float32 | gradient | 0 | 3 | 1.8 | 17,000,000 |" in told
+    assert "the worst of avx2, scalar" in told
+    assert "1,234,567 logits" in told
+
+
+# --- the page of the kernel -------------------------------------------------------------------------------------------
+
+
+def test_the_page_names_every_fused_loss():
+    table = KERNEL.partition("## What it computes")[2].partition("\n## ")[0]
+
+    assert re.findall(r"^\| `([\w-]+)` \|", table, flags=re.MULTILINE) == list(FORMULAS)
+
+
+def test_the_example_of_a_new_loss_is_huber_s():
+    source = next(block for block in re.findall(r"```python\n(.*?)```", KERNEL, flags=re.DOTALL) if "def huber" in block)
+    names = {"Tensor": Tensor, "torch": torch}
+    exec(compile(source, "docs/kernel.md", "exec"), names)
+    x = torch.linspace(-4, 4, 33, dtype=torch.float64).requires_grad_()
+    y = torch.full_like(x, 0.3)
+
+    loss, derivative, curvature = names["huber"](x.detach(), y.detach(), 1.0)
+
+    wanted = F.huber_loss(x, y, reduction="none")
+    (first,) = torch.autograd.grad(wanted.sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    torch.testing.assert_close((loss, derivative, curvature), (wanted.detach(), first.detach(), second))
+
+
+def test_the_page_tells_the_switches_of_the_kernel():
+    from ganreg.ops.library import MODES, VARIANTS
+
+    for word in (*MODES, *VARIANTS):
+        assert f"`{word}`" in KERNEL

@@ -179,12 +179,14 @@ class PenaltyContext:
     """What a penalty sees: the networks, the batch of the phase, the random stream of the run.
 
     `fake` carries G's graph only for a generator's penalty with `shares_forward`; `real_output` and `fake_output` are None
-    without `shares_forward`, since their graph is gone by then.
+    without `shares_forward`, since their graph is gone by then.  `judge(samples, labels)` is D as the main phases ask it:
+    augmented samples, labels only where D takes them.
     """
 
     generator: nn.Module
     discriminator: nn.Module
     augment: Callable[[Tensor], Tensor]
+    judge: Callable[[Tensor, Tensor | None], DiscriminatorOutput]
     real: Tensor
     fake: Tensor
     latents: Tensor

@@ -79,6 +79,20 @@ def ganreg_components() -> Iterable[Component]:
         paper="1701.07875",
     )
     yield Component(
+        "regularizer",
+        "r1",
+        f"{parts}.regularizers.r1:R1",
+        "D's squared slope on reals, every 16 steps.",
+        paper="1801.04406",
+    )
+    yield Component(
+        "regularizer",
+        "gradient-penalty",
+        f"{parts}.regularizers.gradient_penalty:GradientPenalty",
+        "D's slope held at 1 between reals and fakes (WGAN-GP).",
+        paper="1704.00028",
+    )
+    yield Component(
         "optimizer",
         "adam",
         f"{parts}.optimizers.adam:adam",

@@ -67,6 +67,7 @@ class Work:
             generator=self.generator.network,
             discriminator=self.discriminator.network,
             augment=self.augment,
+            judge=self.judge,
             real=self.real,
             fake=self.fake if joins and network == "generator" else self.fake.detach(),
             latents=self.latents,

@@ -1,0 +1,1 @@
+"""Regularizers: penalties beside the loss, one file each."""

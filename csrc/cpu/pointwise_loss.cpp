@@ -20,7 +20,6 @@
 #include "../face.h"
 #include "../pointwise.h"
 #include "cpu_features.h"
-#include "huge_pages.h"
 
 namespace ganreg {
 namespace {
@@ -46,13 +45,8 @@ Kernels find(const std::string& loss, ScalarType type) {
 
 Tensor dense(const Tensor& tensor) { return tensor.is_contiguous() ? tensor : torch::stable::contiguous(tensor); }
 
-constexpr size_t kLarge = size_t(1) << 22;  // bytes; below, allocators reuse memory that was touched before
-
 Tensor dense_like(const Tensor& tensor) {
-  Tensor made = dense_empty(tensor.dim(), tensor.sizes().data(), tensor.scalar_type(), tensor);
-  const size_t size = static_cast<size_t>(tensor.numel()) * tensor.element_size();
-  if (size >= kLarge) advise_huge_pages(made.mutable_data_ptr(), size);
-  return made;
+  return dense_empty(tensor.dim(), tensor.sizes().data(), tensor.scalar_type(), tensor);
 }
 
 // One side of the game, or both as pairs, while it is computed.  Holds the tensors that its block points into.

@@ -3,7 +3,6 @@
 import math
 import re
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import torch
@@ -590,28 +589,6 @@ def test_flushing_subnormals_changes_nothing_above_them():
 
     assert_same_bits(flushed.value, usual.value)
     assert_same_bits(flushed.grads[0], usual.grads[0])
-
-
-def flags_of_memory(address):
-    """The kernel's flags of the mapping that holds an address."""
-    inside = False
-    for line in Path("/proc/self/smaps").read_text().splitlines():
-        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
-            inside = int(found[1], 16) <= address < int(found[2], 16)
-        elif inside and line.startswith("VmFlags:"):
-            return line.split()[1:]
-    return []
-
-
-def test_a_large_gradient_asks_for_huge_pages():
-    if not Path("/sys/kernel/mm/transparent_hugepage").is_dir():
-        pytest.skip("no Linux, or one without huge pages")
-    library.kernel_status()
-
-    grad = pointwise_loss(torch.zeros(2**23), target=1.0).grads[0]
-
-    assert "hg" in flags_of_memory(grad.data_ptr() + 2**24)
-    assert grad.unique().tolist() == [-(2.0**-24)]
 
 
 # --- derivatives ------------------------------------------------------------------------------------------------------

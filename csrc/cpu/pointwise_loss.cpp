@@ -135,7 +135,8 @@ template <typename Run>
 void each_block(int64_t blocks, int64_t count, Run run) {
   const int64_t blocks_per_thread = count <= kBlock ? blocks : 1;  // so few logits are not worth waking a thread
   torch::stable::parallel_for(0, blocks, blocks_per_thread, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) run(block);
+    for (int64_t block = begin; block < end; ++block)
+      run(blocks - 1 - block);  // the larger share has the short last one
   });
 }
 

@@ -20,6 +20,7 @@
 #include "../face.h"
 #include "../pointwise.h"
 #include "cpu_features.h"
+#include "populate.h"
 
 namespace ganreg {
 namespace {
@@ -56,6 +57,7 @@ struct Side {
   LossKernel kernel;
   Block whole;  // of which each block is a part
   std::vector<BlockSums> sums;
+  bool fresh = false;  // the gradient lies in memory that was never touched
 
   int64_t count() const { return whole.count; }
   int64_t blocks() const { return static_cast<int64_t>(sums.size()); }
@@ -107,6 +109,7 @@ Side make_side(const Request& request, const Kernels& kernels, double pos_weight
   const int64_t count = logits.numel();
   Side side{dense(logits), request.in_place ? dense(logits) : dense_like(logits)};
   if (request.in_place) side.grad = side.logits;
+  side.fresh = !request.in_place && static_cast<size_t>(count) * logits.element_size() >= kAlwaysFresh;
   side.targets = checked(request.targets, logits, "targets");
   side.weights = checked(request.weights, logits, "weights");
   if (reduction == Reduction::none) side.losses = dense_like(logits);
@@ -140,6 +143,8 @@ void each_block(int64_t blocks, int64_t count, Run run) {
   });
 }
 
+constexpr int64_t kGroup = 16;  // blocks whose memory is taken at once, and still in the cache when they are written
+
 // Both sides share one parallel loop; `other` may be null.
 void launch(Side& side, Side* other) {
   const size_t size = side.logits.element_size();
@@ -147,7 +152,12 @@ void launch(Side& side, Side* other) {
   each_block(first + (other ? other->blocks() : 0), side.count() + (other ? other->count() : 0), [&](int64_t block) {
     Side& its = block < first ? side : *other;
     const int64_t index = block < first ? block : block - first;
-    its.kernel(part_of(its.whole, index * kBlock, size), &its.sums[static_cast<size_t>(index)]);
+    const Block part = part_of(its.whole, index * kBlock, size);
+    if (its.fresh && index % kGroup == kGroup - 1) {  // blocks come from the back: the first of a group
+      const size_t before = static_cast<size_t>((kGroup - 1) * kBlock) * size;
+      populate(static_cast<char*>(part.grad) - before, before + static_cast<size_t>(part.count) * size);
+    }
+    its.kernel(part, &its.sums[static_cast<size_t>(index)]);
   });
   join_blocks(side.sums);
   if (other) join_blocks(other->sums);

@@ -408,7 +408,7 @@ Tensor pointwise_derivative(const Tensor& logits, const Tensor& factor, int64_t 
   side.pos_weight = pos_weight;
   side.targets = checked(targets, logits, "targets");
   side.weights = checked(weights, logits, "weights");
-  if (factor.dim() == 0 && logits.dim() != 0) {
+  if (factor.dim() == 0 && is_number_type(factor.scalar_type())) {
     check_number(factor, logits, "the factor");
     point_at(&side.factor, factor);
   } else {

@@ -92,9 +92,12 @@ def _parents() -> Iterator[Path]:
     except RuntimeError as error:  # no HOME, and nobody in the user database
         raise BuildError(f"no folder for the kernel: {error} (set GANREG_CACHE)") from error
     if "GANREG_CACHE" not in os.environ and hasattr(os, "getuid"):
-        private = Path(tempfile.gettempdir()) / f"ganreg-{os.getuid()}"
-        private.mkdir(mode=0o700, exist_ok=True)
-        found = private.lstat()
+        try:
+            private = Path(tempfile.gettempdir()) / f"ganreg-{os.getuid()}"
+            private.mkdir(mode=0o700, exist_ok=True)
+            found = private.lstat()
+        except OSError:  # no such folder can be made: the reason of the first one is told
+            return
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022:
             yield private / "kernels"  # nobody else can have put a library there
 

@@ -181,6 +181,9 @@ def _in_place(operator: Any, logits: tuple[Tensor, ...], rest: tuple[Any, ...]) 
         return LossResult(value, logits, statistics)
     for place, one in enumerate(logits):
         _check_writable(one, logits[:place])
+        for other in rest:
+            if isinstance(other, Tensor) and _overlap(one, other):
+                raise ValueError("expected targets, weights and scale that do not overlap the logits for the in-place form")
     with torch._C._AutoDispatchBelowADInplaceOrView():
         value, statistics = operator(*logits, *rest)
     torch.autograd.graph.increment_version(logits)
@@ -269,7 +272,7 @@ def _check_writable(logits: Tensor, others: tuple[Tensor, ...]) -> None:
     if not logits.is_contiguous() and logits.numel() > 1 and not _is_dense(logits):
         raise ValueError("expected logits that do not share memory for the in-place form, got expanded or overlapping ones")
     for other in others:
-        if logits.numel() and other.numel() and _range(logits)[0] < _range(other)[1] and _range(other)[0] < _range(logits)[1]:
+        if _overlap(logits, other):
             raise ValueError("expected real and fake logits that do not overlap for the in-place form")
 
 
@@ -282,6 +285,11 @@ def _is_dense(logits: Tensor) -> bool:
                 return False
             extent += stride * (size - 1)
     return True
+
+
+def _overlap(one: Tensor, other: Tensor) -> bool:
+    """Whether their ranges of memory meet."""
+    return bool(one.numel() and other.numel()) and _range(one)[0] < _range(other)[1] and _range(other)[0] < _range(one)[1]
 
 
 def _range(logits: Tensor) -> tuple[int, int]:

@@ -161,6 +161,10 @@ def test_beside_a_home_that_cannot_be_written_a_private_folder_serves(tmp_path, 
     assert jit.build().path.parents[2] == private
     assert private.stat().st_mode & 0o777 == 0o700
 
+    monkeypatch.setattr(jit.tempfile, "gettempdir", lambda: "/dev/null")  # nor can anything temporary be written
+    assert reason().startswith("cannot build in /dev/null/ganreg")
+    monkeypatch.setattr(jit.tempfile, "gettempdir", lambda: str(tmp_path))
+
     private.chmod(0o777)  # now anybody could put a library there
     assert reason().startswith("cannot build in /dev/null/ganreg")
 

@@ -433,6 +433,14 @@ def test_logits_that_share_memory_are_not_overwritten(bad):
         pointwise_loss(bad, target=1.0, in_place=True)
 
 
+def test_a_target_weight_or_scale_inside_the_logits_is_refused_in_place():
+    both = torch.randn(9)
+
+    for bad in ({"target": both[1:]}, {"target": 1.0, "weight": both[1:]}, {"target": 1.0, "scale": both[3]}):
+        with pytest.raises(ValueError, match="expected targets, weights and scale that do not overlap the logits"):
+            pointwise_loss(both[:-1], in_place=True, **bad)
+
+
 def test_sides_that_share_memory_are_not_overwritten_but_neighbours_are():
     both = torch.randn(8)
     wanted = pointwise_loss_pair(both[:4].clone(), both[4:].clone())

@@ -205,10 +205,14 @@ def _traced() -> bool:
 def _check_logits(logits: Tensor, what: str) -> None:
     if logits.dtype not in DTYPES:
         raise TypeError(f"expected {what} of float64, float32, bfloat16 or float16, got {_name(logits.dtype)}")
+    _check_no_tangent(logits, f"the {what} carry")
+
+
+def _check_no_tangent(tensor: Tensor, what: str) -> None:
     if torch.compiler.is_compiling() or forward_ad._current_level < 0:
         return
-    if forward_ad.unpack_dual(logits).tangent is not None:  # type: ignore[no-untyped-call]
-        raise NotImplementedError(f"the {what} carry a forward-mode tangent: this loss has reverse-mode derivatives only")
+    if forward_ad.unpack_dual(tensor).tangent is not None:  # type: ignore[no-untyped-call]
+        raise NotImplementedError(f"{what} a forward-mode tangent: this loss has reverse-mode derivatives only")
 
 
 def _check_together(real: Tensor, fake: Tensor) -> None:
@@ -249,6 +253,7 @@ def _check_like(tensor: Tensor | None, logits: Tensor, what: str) -> None:
         raise TypeError(f"expected {what} of the logits' dtype {_name(logits.dtype)}, got {_name(tensor.dtype)}")
     if tensor.device != logits.device:
         raise ValueError(f"expected {what} on the logits' device {logits.device}, got {tensor.device}")
+    _check_no_tangent(tensor, f"{what} carries")
     if tensor.requires_grad and torch.is_grad_enabled():
         raise NotImplementedError(f"{what} asks for a gradient: this loss is differentiable in the logits alone; detach it")
 
@@ -262,6 +267,7 @@ def _check_scale(scale: Scale, logits: Tensor) -> tuple[float, Tensor | None]:
         raise TypeError(f"expected scale of float32 or float64, got {_name(scale.dtype)}")
     if scale.device != logits.device:
         raise ValueError(f"expected scale on the logits' device {logits.device}, got {scale.device}")
+    _check_no_tangent(scale, "scale carries")
     if scale.requires_grad and torch.is_grad_enabled():
         raise NotImplementedError("scale asks for a gradient: this loss is differentiable in the logits alone; detach it")
     return 1.0, scale

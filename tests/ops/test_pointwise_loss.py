@@ -687,6 +687,12 @@ def test_forward_mode_is_refused():
         logits = forward_ad.make_dual(torch.randn(3), torch.ones(3))
         with pytest.raises(NotImplementedError, match="the logits carry a forward-mode tangent"):
             pointwise_loss(logits, target=1.0)
+    for name in ("target", "weight", "scale"):
+        one, given = torch.ones(() if name == "scale" else 3), {"target": 1.0}
+        with pytest.raises(NotImplementedError, match=f"{name} carries a forward-mode tangent"):
+            torch.func.jvp(
+                lambda t, name=name, given=given: pointwise_loss(torch.zeros(3), **given | {name: t}).value, (one,), (one,)
+            )
     with pytest.raises(NotImplementedError, match="the logits carry a forward-mode tangent"):
         torch.func.jvp(lambda x: pointwise_loss(x, target=1.0).value, (torch.randn(3),), (torch.ones(3),))
 

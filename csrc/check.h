@@ -6,8 +6,12 @@
 #include <torch/headeronly/core/ScalarType.h>
 #include <torch/headeronly/util/Exception.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace ganreg {
 
@@ -63,6 +67,45 @@ inline void check_number(const Tensor& number, const Tensor& logits, const char*
   STD_TORCH_CHECK(is_number_type(number.scalar_type()), "expected ", what, " of float64 or float32, got ",
                   torch::headeronly::toString(number.scalar_type()));
   check_same_device(number, logits, what);
+}
+
+// --- the in-place form ---
+
+// First byte and the one after the last.
+inline std::pair<uintptr_t, uintptr_t> memory_of(const Tensor& tensor) {
+  int64_t last = 0;
+  for (int64_t i = 0; i < tensor.dim(); ++i) last += tensor.stride(i) * (tensor.size(i) - 1);
+  const auto first = reinterpret_cast<uintptr_t>(tensor.const_data_ptr());
+  return {first, first + static_cast<size_t>(last + 1) * tensor.element_size()};
+}
+
+inline void check_apart(const Tensor& logits, std::initializer_list<std::optional<Tensor>> others) {
+  for (const std::optional<Tensor>& other : others) {
+    if (!other || logits.numel() == 0 || other->numel() == 0) continue;
+    const auto [first, end] = memory_of(logits);
+    const auto [its_first, its_end] = memory_of(*other);
+    STD_TORCH_CHECK(first >= its_end || its_first >= end,
+                    "expected logits whose range of memory holds no other argument for the in-place form");
+  }
+}
+
+// Every logit has a place of its own, and nothing that is read lies there.
+inline void check_writable(const Tensor& logits, std::initializer_list<std::optional<Tensor>> others) {
+  if (!logits.is_contiguous() && logits.numel() > 1) {
+    std::vector<std::pair<int64_t, int64_t>> steps;  // stride and size
+    for (int64_t i = 0; i < logits.dim(); ++i) {
+      if (logits.size(i) > 1) steps.emplace_back(logits.stride(i), logits.size(i));
+    }
+    std::sort(steps.begin(), steps.end());
+    int64_t extent = 0;
+    for (const auto& [stride, size] : steps) {
+      STD_TORCH_CHECK(
+          stride > extent,
+          "expected logits that do not share memory for the in-place form, got expanded or overlapping ones");
+      extent += stride * (size - 1);
+    }
+  }
+  check_apart(logits, others);
 }
 
 }  // namespace ganreg

@@ -44,6 +44,10 @@ inline Tensor dense_empty(int64_t dim, const int64_t* sizes /* [dim] */, ScalarT
   return Tensor(made);
 }
 
+inline Tensor dense_like(const Tensor& tensor) {
+  return dense_empty(tensor.dim(), tensor.sizes().data(), tensor.scalar_type(), tensor);
+}
+
 // The addresses of a tensor that may be absent.
 inline const void* read(Optional tensor) { return tensor ? tensor->const_data_ptr() : nullptr; }
 inline void* write(Optional tensor) { return tensor ? tensor->mutable_data_ptr() : nullptr; }

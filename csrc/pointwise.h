@@ -116,14 +116,15 @@ struct Minimax {
   GANREG_INLINE V curvature(const Logit<V>& logit) const { return -discriminator.curvature(logit); }
 };
 
-// The distance by which a logit misses the margin t: above t where t > 0 (a real), below it where t < 0 (a fake).
+// The distance by which a logit misses the margin t: above t for a real, below it for a fake, whose margin is negative.
+// The sign bit tells, since a small margin may round to a zero.
 //
 //     loss = max(0, s (t - x))      derivative = loss > 0 ? -s : 0      curvature = 0      s = sign of t
 template <typename V>
 struct Hinge {
   V margin, sign;
 
-  GANREG_INLINE Hinge(V t, V /* pos_weight */) : margin(t), sign(select(t >= V(0), V(1), V(-1))) {}
+  GANREG_INLINE Hinge(V t, V /* pos_weight */) : margin(t), sign(select(sign_of(t), V(-1), V(1))) {}
 
   GANREG_INLINE Contribution<V> operator()(const Logit<V>& logit) const {
     const V missed = sign * (margin - logit.x);

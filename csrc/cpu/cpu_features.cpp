@@ -26,11 +26,12 @@ bool cpu_has(Variant variant) {
     case Variant::avx2:
       return avx2;
     case Variant::scalar:
+    case Variant::refused:
       return true;
   }
   return false;
 #else
-  return variant == Variant::scalar;
+  return variant == Variant::scalar || variant == Variant::refused;
 #endif
 }
 

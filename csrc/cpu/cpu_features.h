@@ -3,7 +3,12 @@
 
 namespace ganreg {
 
-enum class Variant : int { scalar, avx2, avx512 };
+enum class Variant : int {
+  refused = -1,  // the user asked for one that the processor lacks: nothing runs
+  scalar,
+  avx2,
+  avx512
+};
 
 // Whether the processor and the operating system have all that the variant's compiler flags allow it to use.
 bool cpu_has(Variant variant);

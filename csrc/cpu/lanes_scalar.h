@@ -64,7 +64,7 @@ GANREG_INLINE Lane<R> zero_where(bool mask, Lane<R> x) {
 
 template <typename R>
 GANREG_INLINE bool sign_of(Lane<R> x) {
-  return x.v < 0;
+  return __builtin_signbit(x.v);
 }
 
 template <typename R>

@@ -11,44 +11,37 @@
 #include <torch/headeronly/core/ScalarType.h>
 
 #include <optional>
-#include <string>
-#include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include "../check.h"
-#include "../face.h"
-#include "../pointwise.h"
+#include "../operators.h"
 #include "cpu_features.h"
 #include "populate.h"
 
 namespace ganreg {
 namespace {
 
-Kernels find(const std::string& loss, ScalarType type) {
-  const int number = loss_number(loss.c_str());
-  STD_TORCH_CHECK(number >= 0, "expected the name of a fused loss, got '", loss, "'");
+Kernels find(int loss, ScalarType type) {
   const Storage storage = type == ScalarType::Double     ? Storage::float64
                           : type == ScalarType::BFloat16 ? Storage::bfloat16
                           : type == ScalarType::Half     ? Storage::float16
                                                          : Storage::float32;
   switch (cpu_variant()) {
+    case Variant::refused:
+      STD_TORCH_CHECK(false, "GANREG_CPU asks for instructions that this processor lacks");
 #if defined(__x86_64__)
     case Variant::avx512:
-      return pointwise_loss_avx512(number, storage);
+      return pointwise_loss_avx512(loss, storage);
     case Variant::avx2:
-      return pointwise_loss_avx2(number, storage);
+      return pointwise_loss_avx2(loss, storage);
 #endif
     default:
-      return pointwise_loss_scalar(number, storage);
+      return pointwise_loss_scalar(loss, storage);
   }
 }
 
 Tensor dense(const Tensor& tensor) { return tensor.is_contiguous() ? tensor : torch::stable::contiguous(tensor); }
-
-Tensor dense_like(const Tensor& tensor) {
-  return dense_empty(tensor.dim(), tensor.sizes().data(), tensor.scalar_type(), tensor);
-}
 
 // One side of the game, or both as pairs, while it is computed.  Holds the tensors that its block points into.
 struct Side {
@@ -88,38 +81,29 @@ Block part_of(const Block& whole, int64_t begin, size_t size) {
   return part;
 }
 
-// What a caller says of one side.
-struct Request {
-  const Tensor& logits;
-  const char* what;
-  double target;
-  Optional targets;
-  Optional weights;
-  bool in_place = false;
-};
+std::optional<Tensor> dense(Optional tensor) { return tensor ? std::optional(dense(*tensor)) : std::nullopt; }
 
-std::optional<Tensor> checked(Optional tensor, const Tensor& logits, const char* what) {
-  if (!tensor) return std::nullopt;
-  check_like(*tensor, logits, what);
-  return dense(*tensor);
+double number(const Tensor& tensor) {
+  return tensor.scalar_type() == ScalarType::Double ? *static_cast<const double*>(tensor.const_data_ptr())
+                                                    : *static_cast<const float*>(tensor.const_data_ptr());
 }
 
-Side make_side(const Request& request, const Kernels& kernels, double pos_weight, double scale, Reduction reduction) {
-  const Tensor& logits = request.logits;
-  const int64_t count = logits.numel();
-  Side side{dense(logits), request.in_place ? dense(logits) : dense_like(logits)};
-  if (request.in_place) side.grad = side.logits;
-  side.fresh = !request.in_place && static_cast<size_t>(count) * logits.element_size() >= kAlwaysFresh;
-  side.targets = checked(request.targets, logits, "targets");
-  side.weights = checked(request.weights, logits, "weights");
-  if (reduction == Reduction::none) side.losses = dense_like(logits);
-  side.kernel = side.targets || side.weights || pos_weight != 1.0 ? kernels.per_element : kernels.constant;
-  side.whole = Block{count, side.logits.const_data_ptr()};
+Side make_side(const Given& given, const Common& common, const Kernels& kernels) {
+  const Tensor x = dense(given.logits);
+  const int64_t count = x.numel();
+  Side side{x, common.in_place ? x : dense_like(x)};
+  side.fresh = !common.in_place && static_cast<size_t>(count) * x.element_size() >= kAlwaysFresh;
+  side.targets = dense(given.targets);
+  side.weights = dense(given.weights);
+  if (common.reduction == Reduction::none) side.losses = dense_like(x);
+  side.kernel = side.targets || side.weights || common.pos_weight != 1.0 ? kernels.per_element : kernels.constant;
+  side.whole = Block{count, x.const_data_ptr()};
   side.whole.targets = read(side.targets);
   side.whole.weights = read(side.weights);
-  side.whole.target = request.target;
-  side.whole.pos_weight = pos_weight;
-  side.whole.factor = reduction == Reduction::mean ? scale / static_cast<double>(count) : scale;
+  side.whole.target = given.target;
+  side.whole.pos_weight = common.pos_weight;
+  const double scale = common.scale * (common.scale_tensor ? number(*common.scale_tensor) : 1.0);
+  side.whole.factor = common.reduction == Reduction::mean ? scale / static_cast<double>(count) : scale;
   side.whole.grad = side.grad.mutable_data_ptr();
   side.whole.losses = write(side.losses);
   side.sums.resize(static_cast<size_t>((count + kBlock - 1) / kBlock));
@@ -163,17 +147,6 @@ void launch(Side& side, Side* other) {
   if (other) join_blocks(other->sums);
 }
 
-double number(const Tensor& tensor) {
-  return tensor.scalar_type() == ScalarType::Double ? *static_cast<const double*>(tensor.const_data_ptr())
-                                                    : *static_cast<const float*>(tensor.const_data_ptr());
-}
-
-double total_scale(double scale, Optional scale_tensor, const Tensor& logits) {
-  if (!scale_tensor) return scale;
-  check_number(*scale_tensor, logits, "scale");
-  return scale * number(*scale_tensor);
-}
-
 // The reduced value, rounded once: float64 for float64 logits, else float32.  Returns whether it is finite rounded,
 // too.
 std::pair<Tensor, bool> make_value(const Tensor& logits, double exact) {
@@ -186,6 +159,12 @@ std::pair<Tensor, bool> make_value(const Tensor& logits, double exact) {
   const float rounded = static_cast<float>(exact);
   *static_cast<float*>(value.mutable_data_ptr()) = rounded;
   return {value, isfinite(rounded)};
+}
+
+std::pair<Tensor, bool> value_of(const Side& side, const Common& common) {
+  const double exact = side.value(common.reduction);
+  if (common.reduction == Reduction::none) return {*side.losses, isfinite(exact)};
+  return make_value(side.logits, exact);
 }
 
 // The sums of one side, or null where it is absent or empty: its slots are nan.
@@ -218,163 +197,73 @@ Tensor make_statistics(const Tensor& logits, Seen real, Seen fake, bool finite) 
   return statistics;
 }
 
-// Contiguous results of the in-place form, back to where strided logits lie.
-void put_back(const Side& side, const Tensor& logits, Optional fakes = std::nullopt) {
-  const auto put = [](Tensor strided, const Tensor& grad) {
-    if (!strided.is_contiguous()) torch::stable::copy_(strided, grad);
+// The in-place form's contiguous results, back to where strided logits lie.
+void put_back(Tensor logits, const Tensor& grad) {
+  if (!logits.is_contiguous()) torch::stable::copy_(logits, grad);
+}
+
+struct Cpu {
+  struct Guard {
+    explicit Guard(const Tensor&) {}
   };
-  put(logits, side.grad);
-  if (fakes) put(*fakes, *side.fake_grad);
-}
 
-struct Result {
-  Tensor value, statistics;
-  Side side;
-  std::optional<Side> other;
-};
-
-Result run_single(const Request& request, const std::string& loss, bool is_real, double scale, Optional scale_tensor,
-                  const std::string& reduction_name, double pos_weight) {
-  check_logits(request.logits, request.what);
-  const Reduction reduction = reduction_named(reduction_name);
-  const double total = total_scale(scale, scale_tensor, request.logits);
-  Side side = make_side(request, find(loss, request.logits.scalar_type()), pos_weight, total, reduction);
-  launch(side, nullptr);
-  const double exact = side.value(reduction);
-  auto [value, finite] =
-      reduction == Reduction::none ? std::pair{*side.losses, bool(isfinite(exact))} : make_value(request.logits, exact);
-  const Seen nobody{nullptr, 0};
-  Tensor statistics =
-      make_statistics(request.logits, is_real ? seen(side) : nobody, is_real ? nobody : seen(side), finite);
-  return {value, statistics, std::move(side), std::nullopt};
-}
-
-Result run_pair(const Request& real, const Request& fake, const std::string& loss, double scale, Optional scale_tensor,
-                const std::string& reduction_name, double pos_weight) {
-  check_logits(real.logits, real.what);
-  check_logits(fake.logits, fake.what);
-  check_same_dtype(real.logits, fake.logits);
-  const Reduction reduction = reduction_named(reduction_name);
-  STD_TORCH_CHECK(reduction != Reduction::none, "expected a reduction of mean or sum for two sides, got 'none'");
-  const Kernels kernels = find(loss, real.logits.scalar_type());
-  const double total = total_scale(scale, scale_tensor, real.logits);
-  Side reals = make_side(real, kernels, pos_weight, total, reduction);
-  Side fakes = make_side(fake, kernels, pos_weight, total, reduction);
-  launch(reals, &fakes);
-  auto [value, finite] = make_value(real.logits, reals.value(reduction) + fakes.value(reduction));
-  Tensor statistics = make_statistics(real.logits, seen(reals), seen(fakes), finite);
-  return {value, statistics, std::move(reals), std::move(fakes)};
-}
-
-Result run_paired(const Tensor& real, const Tensor& fake, const std::string& loss, double target, double scale,
-                  Optional scale_tensor, const std::string& reduction_name, bool in_place) {
-  check_logits(real, "real logits");
-  check_like(fake, real, "fake logits");
-  const Reduction reduction = reduction_named(reduction_name);
-  const Kernels kernels = find(loss, real.scalar_type());
-  const Request request{real, "real logits", target, std::nullopt, std::nullopt, in_place};
-  Side pairs = make_side(request, kernels, 1.0, total_scale(scale, scale_tensor, real), reduction);
-  pairs.kernel = kernels.paired;
-  pairs.fakes = dense(fake);
-  pairs.fake_grad = in_place ? pairs.fakes : dense_like(fake);
-  pairs.whole.fakes = read(pairs.fakes);
-  pairs.whole.fake_grad = write(pairs.fake_grad);
-  launch(pairs, nullptr);
-  const double exact = pairs.value(reduction);
-  auto [value, finite] =
-      reduction == Reduction::none ? std::pair{*pairs.losses, bool(isfinite(exact))} : make_value(real, exact);
-  Tensor statistics = make_statistics(real, seen(pairs), seen_fakes(pairs), finite);
-  return {value, statistics, std::move(pairs), std::nullopt};
-}
-
-std::tuple<Tensor, Tensor, Tensor> pointwise_loss(const Tensor& logits, const std::string& loss, double target,
-                                                  bool is_real, double scale, std::optional<Tensor> scale_tensor,
-                                                  const std::string& reduction, double pos_weight,
-                                                  std::optional<Tensor> targets, std::optional<Tensor> weights) {
-  Result result = run_single({logits, "logits", target, targets, weights}, loss, is_real, scale, scale_tensor,
-                             reduction, pos_weight);
-  return {result.value, result.side.grad, result.statistics};
-}
-
-std::tuple<Tensor, Tensor> pointwise_loss_(const Tensor& logits, const std::string& loss, double target, bool is_real,
-                                           double scale, std::optional<Tensor> scale_tensor,
-                                           const std::string& reduction, double pos_weight,
-                                           std::optional<Tensor> targets, std::optional<Tensor> weights) {
-  Result result = run_single({logits, "logits", target, targets, weights, true}, loss, is_real, scale, scale_tensor,
-                             reduction, pos_weight);
-  put_back(result.side, logits);
-  return {result.value, result.statistics};
-}
-
-std::tuple<Tensor, Tensor, Tensor, Tensor> pointwise_loss_pair(
-    const Tensor& real, const Tensor& fake, const std::string& loss, double real_target, double fake_target,
-    double scale, std::optional<Tensor> scale_tensor, const std::string& reduction, double pos_weight,
-    std::optional<Tensor> real_targets, std::optional<Tensor> real_weights, std::optional<Tensor> fake_targets,
-    std::optional<Tensor> fake_weights) {
-  Result result = run_pair({real, "real logits", real_target, real_targets, real_weights},
-                           {fake, "fake logits", fake_target, fake_targets, fake_weights}, loss, scale, scale_tensor,
-                           reduction, pos_weight);
-  return {result.value, result.side.grad, result.other->grad, result.statistics};
-}
-
-std::tuple<Tensor, Tensor> pointwise_loss_pair_(const Tensor& real, const Tensor& fake, const std::string& loss,
-                                                double real_target, double fake_target, double scale,
-                                                std::optional<Tensor> scale_tensor, const std::string& reduction,
-                                                double pos_weight, std::optional<Tensor> real_targets,
-                                                std::optional<Tensor> real_weights, std::optional<Tensor> fake_targets,
-                                                std::optional<Tensor> fake_weights) {
-  Result result = run_pair({real, "real logits", real_target, real_targets, real_weights, true},
-                           {fake, "fake logits", fake_target, fake_targets, fake_weights, true}, loss, scale,
-                           scale_tensor, reduction, pos_weight);
-  put_back(result.side, real);
-  put_back(*result.other, fake);
-  return {result.value, result.statistics};
-}
-
-std::tuple<Tensor, Tensor, Tensor, Tensor> paired_loss(const Tensor& real, const Tensor& fake, const std::string& loss,
-                                                       double target, double scale, std::optional<Tensor> scale_tensor,
-                                                       const std::string& reduction) {
-  Result result = run_paired(real, fake, loss, target, scale, scale_tensor, reduction, false);
-  return {result.value, result.side.grad, *result.side.fake_grad, result.statistics};
-}
-
-std::tuple<Tensor, Tensor> paired_loss_(const Tensor& real, const Tensor& fake, const std::string& loss, double target,
-                                        double scale, std::optional<Tensor> scale_tensor,
-                                        const std::string& reduction) {
-  Result result = run_paired(real, fake, loss, target, scale, scale_tensor, reduction, true);
-  put_back(result.side, real, fake);
-  return {result.value, result.statistics};
-}
-
-// factor w f'(x) or factor w f''(x); the factor is one number, or one for each logit.
-Tensor pointwise_derivative(const Tensor& logits, const Tensor& factor, int64_t order, const std::string& loss,
-                            double target, double pos_weight, std::optional<Tensor> targets,
-                            std::optional<Tensor> weights) {
-  check_logits(logits, "logits");
-  STD_TORCH_CHECK(order == 1 || order == 2, "expected a derivative of order 1 or 2, got ", order);
-  const DerivativeKernel kernel = find(loss, logits.scalar_type()).derivative;
-  const bool uniform = factor.dim() == 0 && is_number_type(factor.scalar_type());
-  if (uniform) {
-    check_number(factor, logits, "the factor");
-  } else {
-    check_like(factor, logits, "the factor");
+  static Outcome single(const Given& given, const Common& common, bool is_real) {
+    const Tensor& logits = given.logits;
+    Side side = make_side(given, common, find(common.loss, logits.scalar_type()));
+    launch(side, nullptr);
+    auto [value, finite] = value_of(side, common);
+    const Seen nobody{nullptr, 0};
+    const Tensor statistics =
+        make_statistics(logits, is_real ? seen(side) : nobody, is_real ? nobody : seen(side), finite);
+    if (common.in_place) put_back(logits, side.grad);
+    return {value, statistics, side.grad, std::nullopt};
   }
-  const Tensor x = dense(logits), factors = dense(factor);
-  const std::optional<Tensor> y = checked(targets, logits, "targets"), w = checked(weights, logits, "weights");
-  Tensor result = dense_like(logits);
-  Block whole{x.numel(), x.const_data_ptr()};
-  whole.targets = read(y);
-  whole.weights = read(w);
-  whole.target = target;
-  whole.pos_weight = pos_weight;
-  whole.factor = uniform ? number(factor) : 1.0;
-  whole.factors = uniform ? nullptr : factors.const_data_ptr();
-  whole.grad = result.mutable_data_ptr();
-  const size_t size = x.element_size();
-  each_block((whole.count + kBlock - 1) / kBlock, whole.count,
-             [&](int64_t block) { kernel(part_of(whole, block * kBlock, size), static_cast<int>(order)); });
-  return result;
-}
+
+  static Outcome pair(const Given& real, const Given& fake, const Common& common) {
+    const Kernels kernels = find(common.loss, real.logits.scalar_type());
+    Side reals = make_side(real, common, kernels), fakes = make_side(fake, common, kernels);
+    launch(reals, &fakes);
+    auto [value, finite] = make_value(real.logits, reals.value(common.reduction) + fakes.value(common.reduction));
+    const Tensor statistics = make_statistics(real.logits, seen(reals), seen(fakes), finite);
+    if (common.in_place) put_back(real.logits, reals.grad);
+    if (common.in_place) put_back(fake.logits, fakes.grad);
+    return {value, statistics, reals.grad, fakes.grad};
+  }
+
+  static Outcome paired(const Given& real, const Tensor& fake, const Common& common) {
+    const Kernels kernels = find(common.loss, real.logits.scalar_type());
+    Side pairs = make_side(real, common, kernels);
+    pairs.kernel = kernels.paired;
+    pairs.fakes = dense(fake);
+    pairs.fake_grad = common.in_place ? *pairs.fakes : dense_like(fake);
+    pairs.whole.fakes = read(pairs.fakes);
+    pairs.whole.fake_grad = write(pairs.fake_grad);
+    launch(pairs, nullptr);
+    auto [value, finite] = value_of(pairs, common);
+    const Tensor statistics = make_statistics(real.logits, seen(pairs), seen_fakes(pairs), finite);
+    if (common.in_place) put_back(real.logits, pairs.grad);
+    if (common.in_place) put_back(fake, *pairs.fake_grad);
+    return {value, statistics, pairs.grad, pairs.fake_grad};
+  }
+
+  static Tensor derivative(const Given& given, const Tensor& factor, bool uniform, int order, const Common& common) {
+    const DerivativeKernel kernel = find(common.loss, given.logits.scalar_type()).derivative;
+    const Tensor x = dense(given.logits), factors = dense(factor), result = dense_like(x);
+    const std::optional<Tensor> targets = dense(given.targets), weights = dense(given.weights);
+    Block whole{x.numel(), x.const_data_ptr()};
+    whole.targets = read(targets);
+    whole.weights = read(weights);
+    whole.target = given.target;
+    whole.pos_weight = common.pos_weight;
+    whole.factor = uniform ? number(factor) : 1.0;
+    whole.factors = uniform ? nullptr : factors.const_data_ptr();
+    whole.grad = result.mutable_data_ptr();
+    const size_t size = x.element_size();
+    each_block((whole.count + kBlock - 1) / kBlock, whole.count,
+               [&](int64_t block) { kernel(part_of(whole, block * kBlock, size), order); });
+    return result;
+  }
+};
 
 int64_t variant_in_use() { return static_cast<int64_t>(cpu_variant()); }
 
@@ -383,15 +272,7 @@ bool use_variant(int64_t variant) { return use_cpu_variant(static_cast<Variant>(
 }  // namespace
 }  // namespace ganreg
 
-STABLE_TORCH_LIBRARY_IMPL(ganreg, CPU, m) {
-  m.impl("pointwise_loss", TORCH_BOX(&ganreg::pointwise_loss));
-  m.impl("pointwise_loss_", TORCH_BOX(&ganreg::pointwise_loss_));
-  m.impl("pointwise_loss_pair", TORCH_BOX(&ganreg::pointwise_loss_pair));
-  m.impl("pointwise_loss_pair_", TORCH_BOX(&ganreg::pointwise_loss_pair_));
-  m.impl("paired_loss", TORCH_BOX(&ganreg::paired_loss));
-  m.impl("paired_loss_", TORCH_BOX(&ganreg::paired_loss_));
-  m.impl("pointwise_derivative", TORCH_BOX(&ganreg::pointwise_derivative));
-}
+STABLE_TORCH_LIBRARY_IMPL(ganreg, CPU, m) { ganreg::Operators<ganreg::Cpu>::implement(m); }
 
 STABLE_TORCH_LIBRARY_FRAGMENT(ganreg, m) {
   m.def("_cpu_variant() -> int");

@@ -24,7 +24,7 @@ GANREG_INLINE V zero_where(bool mask, V x) {
 
 template <typename V>
 GANREG_INLINE bool sign_of(V x) {
-  return x < V(0);
+  return signbit(x);
 }
 
 GANREG_INLINE float multiply_add(float a, float b, float c) { return fmaf(a, b, c); }

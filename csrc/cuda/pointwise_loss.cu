@@ -2,6 +2,8 @@
 //
 // One launch, or a second one of one block where there are more logits than a block takes alone; all on the current
 // stream.  No tensor is read on the host, so that a call waits for nothing and can be captured into a graph.
+#include "pointwise_loss_kernels.h"  // first: what it has for its numbers precedes the functors that call it
+//
 #include <cuda_runtime.h>
 #include <math.h>
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
@@ -13,14 +15,8 @@
 #include <torch/headeronly/core/ScalarType.h>
 
 #include <optional>
-#include <string>
-#include <tuple>
-#include <utility>
-#include <vector>
 
-#include "../check.h"
-#include "../face.h"
-#include "pointwise_loss_kernels.h"
+#include "../operators.h"
 
 namespace ganreg {
 namespace {
@@ -78,14 +74,12 @@ Launches launches_for(ScalarType type) {
   }
 }
 
-Launches find(const std::string& loss, ScalarType type) {
+Launches find(int loss, ScalarType type) {
   using Table = Launches (*)(ScalarType);
 #define GANREG_LAUNCHES(Loss, its_name) launches_for<Loss>,
   static constexpr Table table[] = {GANREG_LOSSES(GANREG_LAUNCHES)};
 #undef GANREG_LAUNCHES
-  const int number = loss_number(loss.c_str());
-  STD_TORCH_CHECK(number >= 0, "expected the name of a fused loss, got '", loss, "'");
-  return table[number](type);
+  return table[loss](type);
 }
 
 // --- tensors ---
@@ -96,19 +90,11 @@ cudaStream_t stream_of(const Tensor& logits) {
   return static_cast<cudaStream_t>(stream);
 }
 
-Tensor dense_like(const Tensor& tensor) {
-  return dense_empty(tensor.dim(), tensor.sizes().data(), tensor.scalar_type(), tensor);
-}
-
 // A kernel walks the strides of up to kDims dimensions.
 bool reachable(const Tensor& tensor) { return tensor.dim() <= kDims || tensor.is_contiguous(); }
 Tensor reach(const Tensor& tensor) { return reachable(tensor) ? tensor : torch::stable::contiguous(tensor); }
 
-std::optional<Tensor> checked(Optional tensor, const Tensor& logits, const char* what) {
-  if (!tensor) return std::nullopt;
-  check_like(*tensor, logits, what);
-  return reach(*tensor);
-}
+std::optional<Tensor> reach(Optional tensor) { return tensor ? std::optional(reach(*tensor)) : std::nullopt; }
 
 // Holds the tensors of a side until its kernel is launched; what is freed then is reused in the order of the stream.
 struct SideTensors {
@@ -179,38 +165,17 @@ void point_at(Factor* factor, const Tensor& number) {
   factor->scale_is_double = number.scalar_type() == ScalarType::Double;
 }
 
-// What a caller says of all sides.
-struct Common {
-  const std::string& loss;
-  double scale;
-  Optional scale_tensor;
-  Reduction reduction;
-  double pos_weight = 1.0;
-};
-
-// What a caller says of one side.
-struct Given {
-  const Tensor& logits;
-  const char* what;
-  double target;
-  Optional targets;
-  Optional weights;
-  bool in_place = false;
-};
-
 SideTensors make_side(const Given& given, const Common& common) {
-  const Tensor& logits = given.logits;
-  const Tensor x = reach(logits);
-  SideTensors side{x, given.in_place ? x : dense_like(x)};
-  side.targets = checked(given.targets, logits, "targets");
-  side.weights = checked(given.weights, logits, "weights");
-  if (common.reduction == Reduction::none) side.losses = dense_like(logits);
+  const Tensor x = reach(given.logits);
+  SideTensors side{x, common.in_place ? x : dense_like(x)};
+  side.targets = reach(given.targets);
+  side.weights = reach(given.weights);
+  if (common.reduction == Reduction::none) side.losses = dense_like(x);
   side.target = given.target;
   side.pos_weight = common.pos_weight;
-  const double divisor = common.reduction == Reduction::mean ? static_cast<double>(logits.numel()) : 1.0;
+  const double divisor = common.reduction == Reduction::mean ? static_cast<double>(x.numel()) : 1.0;
   side.factor = Factor{common.scale / divisor};
   if (common.scale_tensor) {
-    check_number(*common.scale_tensor, logits, "scale");
     side.factor = Factor{common.scale, divisor};
     point_at(&side.factor, *common.scale_tensor);
   }
@@ -277,157 +242,57 @@ void put_back(const Tensor& logits, const Tensor& grad) {
   if (!reachable(logits)) torch::stable::copy_(strided, grad);
 }
 
-struct OneSide {
-  Result result;
-  SideTensors side;
-};
+struct Cuda {
+  struct Guard {
+    torch::stable::accelerator::DeviceGuard guard;
+    explicit Guard(const Tensor& logits) : guard(logits.get_device_index()) {}
+  };
 
-OneSide run_single(const Given& given, const Common& common, bool is_real) {
-  SideTensors side = make_side(given, common);
-  Result result = run(common, side, nullptr, is_real, is_real ? -1 : 0);
-  if (given.in_place) put_back(given.logits, side.grad);
-  return {result, side};
-}
-
-struct BothSides {
-  Result result;
-  SideTensors reals, fakes;
-};
-
-BothSides run_pair(const Given& real, const Given& fake, const Common& common) {
-  check_logits(fake.logits, fake.what);
-  check_same_dtype(real.logits, fake.logits);
-  check_same_device(fake.logits, real.logits, fake.what);
-  STD_TORCH_CHECK(common.reduction != Reduction::none, "expected a reduction of mean or sum for two sides, got 'none'");
-  SideTensors reals = make_side(real, common), fakes = make_side(fake, common);
-  Result result = run(common, reals, &fakes, true, 1);
-  if (real.in_place) put_back(real.logits, reals.grad);
-  if (fake.in_place) put_back(fake.logits, fakes.grad);
-  return {result, reals, fakes};
-}
-
-OneSide run_paired(const Given& real, const Tensor& fake, const Common& common) {
-  check_like(fake, real.logits, "fake logits");
-  SideTensors pairs = make_side(real, common);
-  pairs.fakes = reach(fake);
-  pairs.fake_grad = real.in_place ? pairs.fakes : dense_like(fake);
-  Result result = run(common, pairs, nullptr, true, 1);
-  if (real.in_place) {
-    put_back(real.logits, pairs.grad);
-    put_back(fake, *pairs.fake_grad);
+  static Outcome single(const Given& given, const Common& common, bool is_real) {
+    const SideTensors side = make_side(given, common);
+    const Result result = run(common, side, nullptr, is_real, is_real ? -1 : 0);
+    if (common.in_place) put_back(given.logits, side.grad);
+    return {result.value, result.statistics, side.grad, std::nullopt};
   }
-  return {result, pairs};
-}
 
-using torch::stable::accelerator::DeviceGuard;
-
-// --- operators ---
-
-std::tuple<Tensor, Tensor, Tensor> pointwise_loss(const Tensor& logits, const std::string& loss, double target,
-                                                  bool is_real, double scale, std::optional<Tensor> scale_tensor,
-                                                  const std::string& reduction, double pos_weight,
-                                                  std::optional<Tensor> targets, std::optional<Tensor> weights) {
-  check_logits(logits, "logits");
-  const DeviceGuard guard(logits.get_device_index());
-  auto [result, side] = run_single({logits, "logits", target, targets, weights},
-                                   {loss, scale, scale_tensor, reduction_named(reduction), pos_weight}, is_real);
-  return {result.value, side.grad, result.statistics};
-}
-
-std::tuple<Tensor, Tensor> pointwise_loss_(const Tensor& logits, const std::string& loss, double target, bool is_real,
-                                           double scale, std::optional<Tensor> scale_tensor,
-                                           const std::string& reduction, double pos_weight,
-                                           std::optional<Tensor> targets, std::optional<Tensor> weights) {
-  check_logits(logits, "logits");
-  const DeviceGuard guard(logits.get_device_index());
-  const Result result = run_single({logits, "logits", target, targets, weights, true},
-                                   {loss, scale, scale_tensor, reduction_named(reduction), pos_weight}, is_real)
-                            .result;
-  return {result.value, result.statistics};
-}
-
-std::tuple<Tensor, Tensor, Tensor, Tensor> pointwise_loss_pair(
-    const Tensor& real, const Tensor& fake, const std::string& loss, double real_target, double fake_target,
-    double scale, std::optional<Tensor> scale_tensor, const std::string& reduction, double pos_weight,
-    std::optional<Tensor> real_targets, std::optional<Tensor> real_weights, std::optional<Tensor> fake_targets,
-    std::optional<Tensor> fake_weights) {
-  check_logits(real, "real logits");
-  const DeviceGuard guard(real.get_device_index());
-  auto [result, reals, fakes] = run_pair({real, "real logits", real_target, real_targets, real_weights},
-                                         {fake, "fake logits", fake_target, fake_targets, fake_weights},
-                                         {loss, scale, scale_tensor, reduction_named(reduction), pos_weight});
-  return {result.value, reals.grad, fakes.grad, result.statistics};
-}
-
-std::tuple<Tensor, Tensor> pointwise_loss_pair_(const Tensor& real, const Tensor& fake, const std::string& loss,
-                                                double real_target, double fake_target, double scale,
-                                                std::optional<Tensor> scale_tensor, const std::string& reduction,
-                                                double pos_weight, std::optional<Tensor> real_targets,
-                                                std::optional<Tensor> real_weights, std::optional<Tensor> fake_targets,
-                                                std::optional<Tensor> fake_weights) {
-  check_logits(real, "real logits");
-  const DeviceGuard guard(real.get_device_index());
-  const Result result = run_pair({real, "real logits", real_target, real_targets, real_weights, true},
-                                 {fake, "fake logits", fake_target, fake_targets, fake_weights, true},
-                                 {loss, scale, scale_tensor, reduction_named(reduction), pos_weight})
-                            .result;
-  return {result.value, result.statistics};
-}
-
-std::tuple<Tensor, Tensor, Tensor, Tensor> paired_loss(const Tensor& real, const Tensor& fake, const std::string& loss,
-                                                       double target, double scale, std::optional<Tensor> scale_tensor,
-                                                       const std::string& reduction) {
-  check_logits(real, "real logits");
-  const DeviceGuard guard(real.get_device_index());
-  auto [result, pairs] = run_paired({real, "real logits", target, std::nullopt, std::nullopt}, fake,
-                                    {loss, scale, scale_tensor, reduction_named(reduction)});
-  return {result.value, pairs.grad, *pairs.fake_grad, result.statistics};
-}
-
-std::tuple<Tensor, Tensor> paired_loss_(const Tensor& real, const Tensor& fake, const std::string& loss, double target,
-                                        double scale, std::optional<Tensor> scale_tensor,
-                                        const std::string& reduction) {
-  check_logits(real, "real logits");
-  const DeviceGuard guard(real.get_device_index());
-  const Result result = run_paired({real, "real logits", target, std::nullopt, std::nullopt, true}, fake,
-                                   {loss, scale, scale_tensor, reduction_named(reduction)})
-                            .result;
-  return {result.value, result.statistics};
-}
-
-// factor w f'(x) or factor w f''(x); the factor is one number, which stays on the device, or one for each logit.
-Tensor pointwise_derivative(const Tensor& logits, const Tensor& factor, int64_t order, const std::string& loss,
-                            double target, double pos_weight, std::optional<Tensor> targets,
-                            std::optional<Tensor> weights) {
-  check_logits(logits, "logits");
-  STD_TORCH_CHECK(order == 1 || order == 2, "expected a derivative of order 1 or 2, got ", order);
-  const Launches launches = find(loss, logits.scalar_type());
-  const DeviceGuard guard(logits.get_device_index());
-  SideTensors side{reach(logits), dense_like(logits)};
-  side.target = target;
-  side.pos_weight = pos_weight;
-  side.targets = checked(targets, logits, "targets");
-  side.weights = checked(weights, logits, "weights");
-  if (factor.dim() == 0 && is_number_type(factor.scalar_type())) {
-    check_number(factor, logits, "the factor");
-    point_at(&side.factor, factor);
-  } else {
-    side.factors = checked(factor, logits, "the factor");
+  static Outcome pair(const Given& real, const Given& fake, const Common& common) {
+    const SideTensors reals = make_side(real, common), fakes = make_side(fake, common);
+    const Result result = run(common, reals, &fakes, true, 1);
+    if (common.in_place) put_back(real.logits, reals.grad);
+    if (common.in_place) put_back(fake.logits, fakes.grad);
+    return {result.value, result.statistics, reals.grad, fakes.grad};
   }
-  if (logits.numel() == 0) return side.grad;
-  launches.derivative(side.side(), side.lay(), static_cast<int>(order), stream_of(logits));
-  return side.grad;
-}
+
+  static Outcome paired(const Given& real, const Tensor& fake, const Common& common) {
+    SideTensors pairs = make_side(real, common);
+    pairs.fakes = reach(fake);
+    pairs.fake_grad = common.in_place ? *pairs.fakes : dense_like(fake);
+    const Result result = run(common, pairs, nullptr, true, 1);
+    if (common.in_place) put_back(real.logits, pairs.grad);
+    if (common.in_place) put_back(fake, *pairs.fake_grad);
+    return {result.value, result.statistics, pairs.grad, pairs.fake_grad};
+  }
+
+  static Tensor derivative(const Given& given, const Tensor& factor, bool uniform, int order, const Common& common) {
+    const Tensor x = reach(given.logits);
+    SideTensors side{x, dense_like(x)};
+    side.target = given.target;
+    side.pos_weight = common.pos_weight;
+    side.targets = reach(given.targets);
+    side.weights = reach(given.weights);
+    if (uniform) {  // a number that stays on the device
+      point_at(&side.factor, factor);
+    } else {
+      side.factors = reach(factor);
+    }
+    if (x.numel() > 0) {
+      find(common.loss, x.scalar_type()).derivative(side.side(), side.lay(), order, stream_of(x));
+    }
+    return side.grad;
+  }
+};
 
 }  // namespace
 }  // namespace ganreg
 
-STABLE_TORCH_LIBRARY_IMPL(ganreg, CUDA, m) {
-  m.impl("pointwise_loss", TORCH_BOX(&ganreg::pointwise_loss));
-  m.impl("pointwise_loss_", TORCH_BOX(&ganreg::pointwise_loss_));
-  m.impl("pointwise_loss_pair", TORCH_BOX(&ganreg::pointwise_loss_pair));
-  m.impl("pointwise_loss_pair_", TORCH_BOX(&ganreg::pointwise_loss_pair_));
-  m.impl("paired_loss", TORCH_BOX(&ganreg::paired_loss));
-  m.impl("paired_loss_", TORCH_BOX(&ganreg::paired_loss_));
-  m.impl("pointwise_derivative", TORCH_BOX(&ganreg::pointwise_derivative));
-}
+STABLE_TORCH_LIBRARY_IMPL(ganreg, CUDA, m) { ganreg::Operators<ganreg::Cuda>::implement(m); }

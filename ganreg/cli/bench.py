@@ -18,6 +18,9 @@ from ganreg.errors import StorageError, UsageError
 BUSY = 0.5
 """The load at which something else runs, too."""
 
+MOST_LOGITS = 2**31
+"""Of which the contenders hold ten tensors."""
+
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 STDOUT = "-"
 
@@ -30,7 +33,7 @@ STDOUT = "-"
 )
 @click.option(
     "--sizes",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_LOGITS),
     multiple=True,
     default=SIZES,
     show_default=True,
@@ -86,10 +89,16 @@ bench = with_shared_options(
 )
 
 
-def _check_places(*files: str | None) -> None:
-    """Minutes of measuring must not end in a folder that is not there."""
-    for file in files:
-        if file and file != STDOUT and not Path(file).parent.is_dir():
+def _check_places(json_file: str | None, plot_file: str | None) -> None:
+    """Minutes of measuring must not end in a place that cannot be written."""
+    if plot_file and Path(plot_file).suffix != ".svg":
+        raise UsageError(f"expected a file that ends in .svg, got '{plot_file}'", at="--plot", fix="--plot loss.svg")
+    for file in (json_file, plot_file):
+        if not file or file == STDOUT:
+            continue
+        if Path(file).is_dir():
+            raise UsageError(f"'{file}' is a folder", at=file, fix="name a file")
+        if not Path(file).parent.is_dir():
             raise UsageError(f"there is no folder '{Path(file).parent}'", at=file, fix="make it, or write somewhere else")
 
 

@@ -25,6 +25,9 @@ MODES = ("auto", "native", "reference")
 VARIANTS = ("scalar", "avx2", "avx512")
 """Of the CPU kernel, in the order of the numbers in csrc/cpu/cpu_features.h."""
 
+_REFUSED = -1
+"""In csrc/cpu/cpu_features.h: no variant, every call says so."""
+
 KEYS = {"cpu": torch._C.DispatchKey.CPU, "cuda": torch._C.DispatchKey.CUDA}
 """Kinds of device that a library can serve."""
 
@@ -77,6 +80,8 @@ def define(schema: str, reference: Callable[..., Any]) -> str:
     name = schema[: schema.index("(")]
 
     def kernel(*args: Any) -> Any:
+        if args[0].layout is not torch.strided:
+            raise TypeError(f"{name}: expected strided logits, got {args[0].layout}")
         operator = getattr(torch.ops.ganreg, name).default
         if _native_kernel_serves(args[0].device, operator):
             return operator(*args)  # the first call of the process; later ones reach the library directly
@@ -115,7 +120,13 @@ def _decide(mode: str, device: str) -> KernelStatus:
     if wanted and wanted not in VARIANTS:
         raise _bad_variant(wanted, f"expected one of {', '.join(VARIANTS)}")
     status = _find(device)
-    return status if status.kind == "reference" or device != "cpu" else _with_variant(status, wanted)
+    if status.kind == "reference" or device != "cpu":
+        return status
+    try:
+        return _with_variant(status, wanted)
+    except UsageError:
+        torch.ops.ganreg._use_cpu_variant(_REFUSED)  # the library is loaded: later calls reach it without passing here
+        raise
 
 
 def _find(device: str) -> KernelStatus:

@@ -27,6 +27,7 @@ from torch.autograd import forward_ad
 
 from ganreg.contracts import LossResult
 from ganreg.ops import rules
+from ganreg.ops.memory import check_in_place
 from ganreg.ops.reference import FORMULAS
 
 LossName = Literal["bce", "minimax", "hinge", "least-squares", "linear"]
@@ -35,6 +36,9 @@ Target = float | Tensor
 Scale = float | Tensor
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+_LARGEST = {dtype: torch.finfo(max(dtype, torch.float32, key=lambda each: torch.finfo(each).bits)).max for dtype in DTYPES}
+"""Scales that the gradients' arithmetic holds: float64 for float64 logits, else float32."""
 
 _single = rules.OPERATORS.pointwise_loss.default
 _single_ = rules.OPERATORS.pointwise_loss_.default
@@ -66,15 +70,20 @@ def pointwise_loss_pair(
     logits' shapes and dtype, and `statistics` float32 [8].  A target is a number, or a tensor of its side's shape, dtype
     and device; so is a weight, which multiplies each loss (the mean still divides by N).  `pos_weight` weights the real
     term of "bce".  `scale`, a number or a 0-dim float32 or float64 tensor on the logits' device, is carried by `grads`
-    alone.  An empty side makes the mean nan, as torch's.
+    alone, and must be one that their arithmetic holds (float64 for float64 logits, else float32; a tensor is not looked
+    at).  An empty side makes the mean nan, as torch's.
 
-    `in_place` writes the gradients over the logits and returns those; it is refused where autograd needs them.
+    `in_place` writes the gradients over the logits and returns those; it is refused where autograd needs them, and where
+    two of them, or one and another argument, lie in one range of memory: neighbouring columns, too.
     `check_target` refuses "bce" targets outside [0, 1], at the price of reading target tensors back.
 
-    `value` is differentiable in the logits to any order; `grads` and `statistics` are not.
+    `value` is differentiable in the logits to any order; `grads` and `statistics` are not.  torch.func's own reverse mode
+    (grad, jacrev) is refused by torch.  Under autocast 16-bit logits are judged in float32 and the gradients are float32,
+    as torch's are; not so in place, where the logits keep their dtype.
 
-    Raises `TypeError` for a dtype that does not fit, `ValueError` for a shape, device or name that does not,
-    `NotImplementedError` under forward-mode differentiation and when a target, weight or scale asks for a gradient.
+    Raises `TypeError` for a dtype or a layout that does not fit, `ValueError` for a shape, device, name, scale or memory
+    that does not, `NotImplementedError` under forward-mode differentiation and when a target, weight or scale asks for a
+    gradient.
     """
     _check_logits(real_logits, "real logits")
     _check_logits(fake_logits, "fake logits")
@@ -156,6 +165,7 @@ def paired_loss(
         raise ValueError(
             f"expected real and fake logits of one shape, got {list(real_logits.shape)} and {list(fake_logits.shape)}"
         )
+    _check_number(target, "target")
     _check_names(loss, reduction, 1.0)
     number, tensor = _check_scale(scale, real_logits)
     rest = (loss, target, number, tensor, reduction)
@@ -179,11 +189,7 @@ def _in_place(operator: Any, logits: tuple[Tensor, ...], rest: tuple[Any, ...]) 
     if _asks_for_gradients(logits) or _traced():
         value, statistics = operator(*logits, *rest)
         return LossResult(value, logits, statistics)
-    for place, one in enumerate(logits):
-        _check_writable(one, logits[:place])
-        for other in rest:
-            if isinstance(other, Tensor) and _overlap(one, other):
-                raise ValueError("expected targets, weights and scale that do not overlap the logits for the in-place form")
+    check_in_place(logits, rest)
     with torch._C._AutoDispatchBelowADInplaceOrView():
         value, statistics = operator(*logits, *rest)
     torch.autograd.graph.increment_version(logits)
@@ -205,7 +211,13 @@ def _traced() -> bool:
 def _check_logits(logits: Tensor, what: str) -> None:
     if logits.dtype not in DTYPES:
         raise TypeError(f"expected {what} of float64, float32, bfloat16 or float16, got {_name(logits.dtype)}")
+    _check_strided(logits, what)
     _check_no_tangent(logits, f"the {what} carry")
+
+
+def _check_strided(tensor: Tensor, what: str) -> None:
+    if tensor.layout is not torch.strided:
+        raise TypeError(f"expected strided {what}, got {_name(tensor.layout)}")
 
 
 def _check_no_tangent(tensor: Tensor, what: str) -> None:
@@ -223,12 +235,18 @@ def _check_together(real: Tensor, fake: Tensor) -> None:
 
 
 def _check_names(loss: str, reduction: str, pos_weight: float) -> None:
+    _check_number(pos_weight, "pos_weight")
     if loss not in FORMULAS:
         raise ValueError(f"expected a fused loss of {', '.join(FORMULAS)}, got '{loss}'")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"expected a reduction of mean, sum or none, got '{reduction}'")
     if pos_weight != 1.0 and loss != "bce":
         raise ValueError(f"expected a pos_weight of 1 for the loss '{loss}', which has no positive term, got {pos_weight}")
+
+
+def _check_number(number: object, what: str) -> None:
+    if isinstance(number, Tensor):  # the operator would read it and drop its gradient
+        raise TypeError(f"expected {what} to be a number, got a tensor")
 
 
 def _target(target: Target, logits: Tensor, what: str, loss: str, check: bool) -> tuple[float, Tensor | None]:
@@ -253,6 +271,7 @@ def _check_like(tensor: Tensor | None, logits: Tensor, what: str) -> None:
         raise TypeError(f"expected {what} of the logits' dtype {_name(logits.dtype)}, got {_name(tensor.dtype)}")
     if tensor.device != logits.device:
         raise ValueError(f"expected {what} on the logits' device {logits.device}, got {tensor.device}")
+    _check_strided(tensor, what)
     _check_no_tangent(tensor, f"{what} carries")
     if tensor.requires_grad and torch.is_grad_enabled():
         raise NotImplementedError(f"{what} asks for a gradient: this loss is differentiable in the logits alone; detach it")
@@ -260,6 +279,8 @@ def _check_like(tensor: Tensor | None, logits: Tensor, what: str) -> None:
 
 def _check_scale(scale: Scale, logits: Tensor) -> tuple[float, Tensor | None]:
     if not isinstance(scale, Tensor):
+        if not abs(scale) <= _LARGEST[logits.dtype]:
+            raise ValueError(f"expected a scale within ±{_LARGEST[logits.dtype]:.1e}, got {scale}")
         return scale, None
     if scale.dim() != 0:
         raise ValueError(f"expected scale to be a number or a 0-dim tensor, got a tensor of shape {list(scale.shape)}")
@@ -273,36 +294,5 @@ def _check_scale(scale: Scale, logits: Tensor) -> tuple[float, Tensor | None]:
     return 1.0, scale
 
 
-def _check_writable(logits: Tensor, others: tuple[Tensor, ...]) -> None:
-    """Each logit has a place of its own."""
-    if not logits.is_contiguous() and logits.numel() > 1 and not _is_dense(logits):
-        raise ValueError("expected logits that do not share memory for the in-place form, got expanded or overlapping ones")
-    for other in others:
-        if _overlap(logits, other):
-            raise ValueError("expected real and fake logits that do not overlap for the in-place form")
-
-
-def _is_dense(logits: Tensor) -> bool:
-    """Whether strides, sorted, step over each other without a meeting."""
-    extent = 0
-    for stride, size in sorted(zip(logits.stride(), logits.shape, strict=True)):
-        if size > 1:
-            if stride <= extent:
-                return False
-            extent += stride * (size - 1)
-    return True
-
-
-def _overlap(one: Tensor, other: Tensor) -> bool:
-    """Whether their ranges of memory meet."""
-    return bool(one.numel() and other.numel()) and _range(one)[0] < _range(other)[1] and _range(other)[0] < _range(one)[1]
-
-
-def _range(logits: Tensor) -> tuple[int, int]:
-    """First and last byte."""
-    extent = sum(stride * (size - 1) for stride, size in zip(logits.stride(), logits.shape, strict=True))
-    return logits.data_ptr(), logits.data_ptr() + (extent + 1) * logits.element_size()
-
-
-def _name(dtype: torch.dtype) -> str:
+def _name(dtype: torch.dtype | torch.layout) -> str:
     return str(dtype).removeprefix("torch.")

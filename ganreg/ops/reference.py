@@ -35,8 +35,8 @@ def minimax(x: Tensor, y: Tensor, p: float) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def hinge(x: Tensor, t: Tensor, p: float) -> tuple[Tensor, Tensor, Tensor]:
-    """max(0, sign(t) (t - x))."""
-    sign = torch.where(t >= 0, 1.0, -1.0)
+    """max(0, sign(t) (t - x)); the sign bit tells, since a small margin may round to a zero."""
+    sign = torch.where(t.signbit(), -1.0, 1.0)
     missed = sign * (t - x)
     derivative = torch.where(missed <= 0, 0.0, torch.where(missed > 0, -sign, missed))
     return torch.where(missed <= 0, 0.0, missed), derivative, 0 * torch.exp(-x.abs())
@@ -77,7 +77,7 @@ def rounded(number: float, dtype: torch.dtype) -> float:
     bits = {torch.float32: 24, torch.bfloat16: 8, torch.float16: 11}[dtype]
     smallest = torch.finfo(dtype).smallest_normal * 2.0 ** (1 - bits)
     spacing = max(2.0 ** (math.frexp(number)[1] - bits), smallest)
-    nearest = round(number / spacing) * spacing
+    nearest = math.copysign(round(number / spacing) * spacing, number)
     return nearest if abs(nearest) <= torch.finfo(dtype).max else math.copysign(math.inf, number)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ganreg.contracts import STATISTICS
 from ganreg.ops import library, reference
+from ganreg.ops.memory import check_in_place
 from ganreg.ops.reference import rounded, value_dtype
 
 OPERATORS = torch.ops.ganreg
@@ -36,6 +37,7 @@ _PAIRED = "str loss, float target, float scale, Tensor? scale_tensor=None, str r
 
 
 def _pointwise_loss_(logits: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    check_in_place((logits,), rest)
     value, grad, statistics = reference.pointwise_loss(logits, *rest)
     logits.copy_(grad)
     return value, statistics
@@ -43,6 +45,7 @@ def _pointwise_loss_(logits: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
 
 def _both_in_place(form: Callable[..., tuple[Tensor, ...]]) -> Callable[..., tuple[Tensor, Tensor]]:
     def run(real: Tensor, fake: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+        check_in_place((real, fake), rest)
         value, grad_real, grad_fake, statistics = form(real, fake, *rest)
         real.copy_(grad_real)
         fake.copy_(grad_fake)
@@ -75,6 +78,7 @@ def _shape_single(logits: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _shape_single_(logits: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    check_in_place((logits,), rest)
     return _value(logits, _reduction(rest, 5)), _statistics(logits)
 
 
@@ -83,6 +87,7 @@ def _shape_pair(real: Tensor, fake: Tensor, *rest: Any) -> tuple[Tensor, Tensor,
 
 
 def _shape_pair_(real: Tensor, fake: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    check_in_place((real, fake), rest)
     return _value(real, "mean"), _statistics(real)
 
 
@@ -91,6 +96,7 @@ def _shape_paired(real: Tensor, fake: Tensor, *rest: Any) -> tuple[Tensor, Tenso
 
 
 def _shape_paired_(real: Tensor, fake: Tensor, *rest: Any) -> tuple[Tensor, Tensor]:
+    check_in_place((real, fake), rest)
     return _value(real, _reduction(rest, 4)), _statistics(real)
 
 

@@ -82,10 +82,14 @@ def test_a_card_that_is_not_there(run: Run, monkeypatch: pytest.MonkeyPatch):
     ("words", "told"),
     [
         (["--rounds", "4"], "4 is not in the range x>=5"),
-        (["--sizes", "0"], "0 is not in the range x>=1"),
+        (["--sizes", "0"], "0 is not in the range 1<=x<=2147483648"),
         (["--dtype", "int8"], "'int8' is not one of 'float32'"),
         (["--json", "nowhere/loss.json"], "there is no folder 'nowhere'"),
         (["--plot", "nowhere/loss.svg"], "there is no folder 'nowhere'"),
+        (["--json", "."], "'.' is a folder"),
+        (["--plot", "-"], "expected a file that ends in .svg, got '-'"),
+        (["--plot", "loss.png"], "expected a file that ends in .svg, got 'loss.png'"),
+        (["--sizes", "9999999999999"], "9999999999999 is not in the range 1<=x<=2147483648"),
     ],
 )
 def test_what_cannot_be_measured_or_written_is_refused_first(
@@ -103,11 +107,11 @@ def test_what_cannot_be_measured_or_written_is_refused_first(
 
 @pytest.mark.usefixtures("known")
 def test_a_file_that_cannot_be_written_is_told_in_three_lines(run: Run):
-    Path("loss.json").mkdir()
+    Path("loss.json").symlink_to("loss.json")
     status, _, err = run("bench", "loss", "--json", "loss.json")
 
     assert status == 6
-    assert err.startswith("error[GR501]: 'loss.json' cannot be written: Is a directory\n  at: --json\n")
+    assert err.startswith("error[GR501]: 'loss.json' cannot be written: Too many levels of symbolic links\n  at: --json\n")
 
 
 @pytest.mark.parametrize(

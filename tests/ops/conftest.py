@@ -1,9 +1,10 @@
 """Each implementation of the operators that this machine has."""
 
 import pytest
+import torch
 
 from ganreg.errors import UsageError
-from ganreg.ops import library
+from ganreg.ops import library, reference
 
 IMPLEMENTATIONS = (*library.VARIANTS, "reference")
 
@@ -35,3 +36,17 @@ def variant(request):
     _use(request.param)
     yield request.param
     library.use_variant(before)
+
+
+@pytest.fixture
+def single(kernel):
+    """Binary cross-entropy of one side by each implementation: (logits, target, is_real, scale, scale_tensor)."""
+    operator = reference.pointwise_loss if kernel == "reference" else torch.ops.ganreg.pointwise_loss
+    return lambda logits, *rest: operator(logits, "bce", *rest)
+
+
+@pytest.fixture
+def pair(kernel):
+    """Binary cross-entropy of both sides: (real, fake, real_target, fake_target, scale, scale_tensor)."""
+    operator = reference.pointwise_loss_pair if kernel == "reference" else torch.ops.ganreg.pointwise_loss_pair
+    return lambda real, fake, *rest: operator(real, fake, "bce", *rest)

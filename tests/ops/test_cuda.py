@@ -327,6 +327,18 @@ def test_the_in_place_form_writes_through_the_strides(layout, dtype):
         assert torch.equal(whole[~judged], before[~judged])
 
 
+@each_dtype
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_backward_through_the_strides_gives_the_gradient_that_came_beside_the_value(layout, dtype):
+    logits = LAYOUTS[layout](draw(120_000, dtype)).detach().requires_grad_()
+
+    result = pointwise_loss(logits, target=0.9, reduction="sum")
+    result.value.backward()
+
+    assert logits.grad.shape == logits.shape
+    assert_same_bits([logits.grad.contiguous()], [result.grads[0]])
+
+
 @pytest.mark.parametrize("size", range(1, 130))
 def test_a_bit_depends_neither_on_place_nor_on_neighbours(size):
     x = draw(5000, torch.float32)

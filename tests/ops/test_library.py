@@ -1,5 +1,8 @@
 """Which kernel runs: prebuilt, compiled on first use, or the reference with one line that says why."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -184,6 +187,30 @@ def test_a_variant_beyond_the_processor_is_refused(monkeypatch):
 
     with pytest.raises(UsageError, match="GANREG_CPU: this processor lacks its instructions, got 'avx512'"):
         library.use_variant("avx512")
+
+
+REFUSED = """
+import torch
+from ganreg.ops import library
+from ganreg.ops.pointwise_loss import pointwise_loss
+
+library.VARIANTS = (*library.VARIANTS, "avx1024")  # no processor has it
+for _ in range(3):
+    try:
+        pointwise_loss(torch.zeros(3), target=1.0)
+    except Exception as error:
+        print(type(error).__name__, "GANREG_CPU" in str(error))
+    else:
+        print("computed")
+"""
+
+
+def test_a_variant_from_the_environment_beyond_the_processor_is_refused_at_every_call():
+    told = subprocess.run(
+        [sys.executable, "-c", REFUSED], env=os.environ | {"GANREG_CPU": "avx1024"}, capture_output=True, text=True, check=True
+    )
+
+    assert told.stdout.splitlines() == ["UsageError True", "RuntimeError True", "RuntimeError True"], told.stderr
 
 
 @pytest.mark.usefixtures("undecided")

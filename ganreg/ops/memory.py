@@ -20,10 +20,12 @@ def check_in_place(logits: tuple[Tensor, ...], others: Iterable[object]) -> None
             raise ValueError("expected logits without a lazy negation for the in-place form: resolve_neg() them")
         if not one.is_contiguous() and one.numel() > 1 and not _is_dense(one):
             raise ValueError("expected logits that do not share memory for the in-place form, got expanded or overlapping ones")
-        if any(_overlap(one, before) for before in logits[:place]):
-            raise ValueError("expected real and fake logits whose ranges of memory do not overlap for the in-place form")
-        if any(_overlap(one, other) for other in tensors):
-            raise ValueError("expected targets, weights and scale that do not overlap the logits for the in-place form")
+        for before in logits[:place]:
+            if _overlap(one, before):
+                raise ValueError("expected real and fake logits whose ranges of memory do not overlap for the in-place form")
+        for other in tensors:
+            if _overlap(one, other):
+                raise ValueError("expected targets, weights and scale that do not overlap the logits for the in-place form")
 
 
 def _is_dense(tensor: Tensor) -> bool:

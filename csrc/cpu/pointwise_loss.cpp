@@ -29,7 +29,7 @@ Kernels find(int loss, ScalarType type) {
                                                          : Storage::float32;
   switch (cpu_variant()) {
     case Variant::refused:
-      STD_TORCH_CHECK(false, "GANREG_CPU asks for instructions that this processor lacks");
+      STD_TORCH_CHECK(false, "GANREG_CPU asked for instructions that this processor lacks: unset it and start again");
 #if defined(__x86_64__)
     case Variant::avx512:
       return pointwise_loss_avx512(loss, storage);
@@ -163,7 +163,7 @@ std::pair<Tensor, bool> make_value(const Tensor& logits, double exact) {
 
 std::pair<Tensor, bool> value_of(const Side& side, const Common& common) {
   const double exact = side.value(common.reduction);
-  if (common.reduction == Reduction::none) return {*side.losses, isfinite(exact)};
+  if (common.reduction == Reduction::none) return {*side.losses, make_value(side.logits, exact).second};
   return make_value(side.logits, exact);
 }
 

@@ -211,13 +211,12 @@ __device__ __forceinline__ void finish(const Ending& ending, const Sums<int64_t>
   double exact = mean ? first.loss / firsts : first.loss;  // 0 / 0, a nan, where it is empty
   if (ending.both_lose) exact += mean ? second.loss / seconds : second.loss;
 
-  bool finite = isfinite(exact);
+  const float rounded = float(exact);
+  const bool finite = ending.value_is_double ? isfinite(exact) : isfinite(rounded);
   if (ending.value && ending.value_is_double) {
     *static_cast<double*>(ending.value) = exact;
   } else if (ending.value) {
-    const float rounded = float(exact);
     *static_cast<float*>(ending.value) = rounded;
-    finite = isfinite(rounded);
   }
 
   const auto of_real = [&](double its) { return ending.real ? float(its / firsts) : NAN; };

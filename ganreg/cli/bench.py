@@ -67,13 +67,17 @@ def loss(
             f"the machine was busy (load {told['machine']['load']:.1f}): threads that wait for each other look slow"
         )
     text = json.dumps(told, indent=1, ensure_ascii=False)
+    if json_file == STDOUT:
+        output.say(text)
+    else:
+        _tell(told)
     if json_file and json_file != STDOUT:
         _write(json_file, text + "\n", "--json")
     if plot_file:
         _write(plot_file, loss_chart(told), "--plot")
-    if json_file == STDOUT:
-        output.say(text)
-        return
+
+
+def _tell(told: dict[str, Any]) -> None:
     _say_where(told)
     output.table(["dtype", "logits", "contender", "time", "eager takes", "compiled takes", "of copy", "GB/s"], _rows(told))
     for reason in dict.fromkeys(f"{name}: not run: {why}" for row in told["rows"] for name, why in row["not_run"].items()):

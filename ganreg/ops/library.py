@@ -80,8 +80,9 @@ def define(schema: str, reference: Callable[..., Any]) -> str:
     name = schema[: schema.index("(")]
 
     def kernel(*args: Any) -> Any:
-        if args[0].layout is not torch.strided:
-            raise TypeError(f"{name}: expected strided logits, got {args[0].layout}")
+        for tensor in (one for one in args if isinstance(one, torch.Tensor)):
+            if tensor.layout is not torch.strided:
+                raise TypeError(f"{name}: expected strided tensors, got {tensor.layout}")
         operator = getattr(torch.ops.ganreg, name).default
         if _native_kernel_serves(args[0].device, operator):
             return operator(*args)  # the first call of the process; later ones reach the library directly
@@ -149,6 +150,8 @@ def _find(device: str) -> KernelStatus:
 
 def _with_variant(status: KernelStatus, wanted: str) -> KernelStatus:
     operators = torch.ops.ganreg
+    if operators._cpu_variant() == _REFUSED:
+        raise _bad_variant(wanted, "the kernel was loaded for instructions that this processor lacks; start a new process")
     if wanted and not operators._use_cpu_variant(VARIANTS.index(wanted)):
         raise _bad_variant(wanted, "this processor lacks its instructions")
     return replace(status, variant=VARIANTS[operators._cpu_variant()])

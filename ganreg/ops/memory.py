@@ -16,6 +16,8 @@ def check_in_place(logits: tuple[Tensor, ...], others: Iterable[object]) -> None
     """
     tensors = [other for other in others if isinstance(other, Tensor)]
     for place, one in enumerate(logits):
+        if one.is_inference() and not torch.is_inference_mode_enabled():
+            raise ValueError("expected logits that were not made in inference mode for the in-place form: clone() them")
         if one.is_neg():
             raise ValueError("expected logits without a lazy negation for the in-place form: resolve_neg() them")
         if not one.is_contiguous() and one.numel() > 1 and not _is_dense(one):

@@ -19,6 +19,7 @@ Goodfellow et al., "Generative Adversarial Nets", 2014.  https://arxiv.org/abs/1
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, Literal
 
 import torch
@@ -35,6 +36,7 @@ Reduction = Literal["mean", "sum", "none"]
 Target = float | Tensor
 Scale = float | Tensor
 
+NUMBERS = (Real, torch.SymFloat, torch.SymInt)
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 _LARGEST = {dtype: torch.finfo(max(dtype, torch.float32, key=lambda each: torch.finfo(each).bits)).max for dtype in DTYPES}
@@ -75,7 +77,8 @@ def pointwise_loss_pair(
 
     `in_place` writes the gradients over the logits and returns those; it is refused where autograd needs them, and where
     two of them, or one and another argument, lie in one range of memory: neighbouring columns, too.
-    `check_target` refuses "bce" targets outside [0, 1], at the price of reading target tensors back.
+    `check_target` refuses "bce" targets outside [0, 1], at the price of reading target tensors back, which compiled code
+    cannot.
 
     `value` is differentiable in the logits to any order; `grads` and `statistics` are not.  torch.func's own reverse mode
     (grad, jacrev) is refused by torch.  Under autocast 16-bit logits are judged in float32 and the gradients are float32,
@@ -186,13 +189,24 @@ def _call(operator: Any, logits: tuple[Tensor, ...], rest: tuple[Any, ...]) -> A
 
 
 def _in_place(operator: Any, logits: tuple[Tensor, ...], rest: tuple[Any, ...]) -> LossResult:
-    if _asks_for_gradients(logits) or _traced():
+    if torch.compiler.is_compiling() and not _asks_for_gradients(logits):
+        return _compiled_in_place(operator, logits, rest)
+    if _asks_for_gradients(logits) or _traced():  # refused, both
         value, statistics = operator(*logits, *rest)
         return LossResult(value, logits, statistics)
     check_in_place(logits, rest)
     with torch._C._AutoDispatchBelowADInplaceOrView():
         value, statistics = operator(*logits, *rest)
     torch.autograd.graph.increment_version(logits)
+    return LossResult(value, logits, statistics)
+
+
+def _compiled_in_place(operator: Any, logits: tuple[Tensor, ...], rest: tuple[Any, ...]) -> LossResult:
+    """The same as out of place and copies: Inductor mistakes two mutated views of one storage (torch 2.13)."""
+    rules.OPERATORS._check_in_place(list(logits), [one for one in rest if isinstance(one, Tensor)])
+    value, *grads, statistics = {_single_: _single, _pair_: _pair, _paired_: _paired}[operator](*logits, *rest)
+    for one, grad in zip(logits, grads, strict=True):
+        one.copy_(grad)
     return LossResult(value, logits, statistics)
 
 
@@ -209,15 +223,21 @@ def _traced() -> bool:
 
 
 def _check_logits(logits: Tensor, what: str) -> None:
+    _check_tensor(logits, what)
     if logits.dtype not in DTYPES:
         raise TypeError(f"expected {what} of float64, float32, bfloat16 or float16, got {_name(logits.dtype)}")
     _check_strided(logits, what)
     _check_no_tangent(logits, f"the {what} carry")
 
 
+def _check_tensor(tensor: object, what: str) -> None:
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"expected {what} to be a tensor, got {type(tensor).__name__}")
+
+
 def _check_strided(tensor: Tensor, what: str) -> None:
-    if tensor.layout is not torch.strided:
-        raise TypeError(f"expected strided {what}, got {_name(tensor.layout)}")
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        raise TypeError(f"expected strided {what}, got {'nested' if tensor.is_nested else _name(tensor.layout)}")
 
 
 def _check_no_tangent(tensor: Tensor, what: str) -> None:
@@ -236,7 +256,7 @@ def _check_together(real: Tensor, fake: Tensor) -> None:
 
 def _check_names(loss: str, reduction: str, pos_weight: float) -> None:
     _check_number(pos_weight, "pos_weight")
-    if loss not in FORMULAS:
+    if not isinstance(loss, str) or loss not in FORMULAS:
         raise ValueError(f"expected a fused loss of {', '.join(FORMULAS)}, got '{loss}'")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"expected a reduction of mean, sum or none, got '{reduction}'")
@@ -245,17 +265,21 @@ def _check_names(loss: str, reduction: str, pos_weight: float) -> None:
 
 
 def _check_number(number: object, what: str) -> None:
-    if isinstance(number, Tensor):  # the operator would read it and drop its gradient
-        raise TypeError(f"expected {what} to be a number, got a tensor")
+    if not _is_number(number):  # a tensor, too: the operator would read it and drop its gradient
+        raise TypeError(f"expected {what} to be a number, got {_kind(number)}")
 
 
 def _target(target: Target, logits: Tensor, what: str, loss: str, check: bool) -> tuple[float, Tensor | None]:
     """A target as the operator takes it: a number, or a tensor beside it."""
     if not isinstance(target, Tensor):
+        if not _is_number(target):
+            raise TypeError(f"expected {what} to be a number or a tensor, got {_kind(target)}")
         if check and loss == "bce" and not 0.0 <= target <= 1.0:
             raise ValueError(f"expected {what} in [0, 1], got {target}")
         return target, None
     _check_like(target, logits, what)
+    if check and torch.compiler.is_compiling():
+        raise NotImplementedError("check_target reads the target back, which compiled code cannot")
     if check and loss == "bce" and not bool(((target >= 0) & (target <= 1)).all()):
         raise ValueError(f"expected {what} in [0, 1], got numbers from {target.min().item()} to {target.max().item()}")
     return 0.0, target
@@ -265,6 +289,7 @@ def _check_like(tensor: Tensor | None, logits: Tensor, what: str) -> None:
     """Targets and weights have a number for each logit; nothing is broadcast."""
     if tensor is None:
         return
+    _check_tensor(tensor, what)
     if tensor.shape != logits.shape:
         raise ValueError(f"expected {what} of the logits' shape {list(logits.shape)}, got {list(tensor.shape)}")
     if tensor.dtype != logits.dtype:
@@ -279,6 +304,8 @@ def _check_like(tensor: Tensor | None, logits: Tensor, what: str) -> None:
 
 def _check_scale(scale: Scale, logits: Tensor) -> tuple[float, Tensor | None]:
     if not isinstance(scale, Tensor):
+        if not _is_number(scale):
+            raise TypeError(f"expected scale to be a number or a 0-dim tensor, got {_kind(scale)}")
         if not abs(scale) <= _LARGEST[logits.dtype]:
             raise ValueError(f"expected a scale within ±{_LARGEST[logits.dtype]:.1e}, got {scale}")
         return scale, None
@@ -286,12 +313,21 @@ def _check_scale(scale: Scale, logits: Tensor) -> tuple[float, Tensor | None]:
         raise ValueError(f"expected scale to be a number or a 0-dim tensor, got a tensor of shape {list(scale.shape)}")
     if scale.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"expected scale of float32 or float64, got {_name(scale.dtype)}")
+    _check_strided(scale, "scale")
     if scale.device != logits.device:
         raise ValueError(f"expected scale on the logits' device {logits.device}, got {scale.device}")
     _check_no_tangent(scale, "scale carries")
     if scale.requires_grad and torch.is_grad_enabled():
         raise NotImplementedError("scale asks for a gradient: this loss is differentiable in the logits alone; detach it")
     return 1.0, scale
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, NUMBERS)
+
+
+def _kind(value: object) -> str:
+    return "a tensor" if isinstance(value, Tensor) else type(value).__name__
 
 
 def _name(dtype: torch.dtype | torch.layout) -> str:

@@ -284,6 +284,14 @@ _in_place(
     2,
 )
 
+library.OPERATORS.define(  # type: ignore[no-untyped-call]
+    "_check_in_place(Tensor[] logits, Tensor[] others) -> ()", tags=torch.Tag.pt2_compliant_tag
+)
+for _key in ("CompositeExplicitAutograd", "Meta"):  # a compiler calls the second as it traces, with the tensors it has in mind
+    library.OPERATORS.impl(  # type: ignore[no-untyped-call]
+        "_check_in_place", lambda logits, others: check_in_place(tuple(logits), others), _key
+    )
+
 for _name in ("pointwise_loss", "pointwise_loss_pair", "paired_loss", "pointwise_derivative"):
     for _device in ("cpu", "cuda"):  # as torch treats its own losses: 16-bit logits are judged in float32
         torch.library.register_autocast(f"ganreg::{_name}", _device, torch.float32, lib=library.OPERATORS)

@@ -124,14 +124,38 @@ def test_a_compiler_refuses_what_overlaps_too(case):
         compiled(torch.randn(8))
 
 
-def test_a_compiler_may_overwrite_two_halves():
-    compiled = torch.compile(lambda x: pointwise_loss_pair(x[:4], x[4:], in_place=True).grads, backend="aot_eager")
-    x = torch.randn(8)
-    wanted = pointwise_loss_pair(x[:4], x[4:]).grads
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")  # torch's own, on its way to Inductor
+@pytest.mark.parametrize("dynamic", [None, True, False])
+def test_a_compiler_may_overwrite_two_halves(dynamic, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    torch.compiler.reset()
+    inside = torch.compile(lambda x: pointwise_loss_pair(*x.chunk(2), in_place=True).value, fullgraph=True, dynamic=dynamic)
+    beside = torch.compile(lambda a, b: pointwise_loss_pair(a, b, in_place=True).value, fullgraph=True, dynamic=dynamic)
 
-    compiled(x)
+    for size in (16, 32, 20):
+        whole, parts = torch.randn(size), [torch.randn(size), torch.randn(size)]
+        halves = torch.randn(size)
+        for compiled, given, sides in (
+            (inside, (whole,), whole.chunk(2)),
+            (beside, halves.chunk(2), halves.chunk(2)),
+            (beside, parts, parts),
+        ):
+            wanted = pointwise_loss_pair(*(side.clone() for side in sides))
+            value = compiled(*given)
+            assert_same_bits(value, wanted.value)
+            for side, grad in zip(sides, wanted.grads, strict=True):
+                assert_same_bits(side, grad)
 
-    assert_same_bits(x, torch.cat(wanted))
+
+def test_logits_made_in_inference_mode_are_overwritten_only_there():
+    with torch.inference_mode():
+        logits = torch.randn(3)
+        pointwise_loss(logits, target=1.0, in_place=True)
+
+    with pytest.raises(ValueError, match="not made in inference mode for the in-place form"):
+        pointwise_loss(logits, target=1.0, in_place=True)
 
 
 def test_the_native_operator_checks_memory_that_reaches_it_without_the_public_face():

@@ -102,6 +102,13 @@ def test_a_value_too_large_for_float32_is_not_finite(pair):
     assert slots(statistics)["finite"] == 0.0
 
 
+def test_the_flag_of_losses_that_are_not_reduced_looks_at_their_sum(kernel):
+    operator = reference.pointwise_loss if kernel == "reference" else torch.ops.ganreg.pointwise_loss
+
+    for logits, finite in (([3e38], 1.0), ([3e38, 3e38], 0.0)):
+        assert slots(operator(torch.tensor(logits), "bce", 0.0, False, 1.0, None, "none")[2])["finite"] == finite
+
+
 def test_a_mean_is_finite_when_its_sum_is_not(single):
     assert single(torch.full((4,), 3e38), 0.0, False, 1.0, None)[0].item() == pytest.approx(3e38)
 

@@ -137,7 +137,7 @@ def test_sparse_tensors_are_refused():
         pointwise_loss(x.to_sparse(), target=1.0)
     with pytest.raises(TypeError, match="expected strided target, got sparse_coo"):
         pointwise_loss(x, target=x.to_sparse())
-    with pytest.raises(TypeError, match=r"pointwise_loss: expected strided logits, got torch\.sparse_coo"):
+    with pytest.raises(TypeError, match=r"pointwise_loss: expected strided tensors, got torch\.sparse_coo"):
         torch.ops.ganreg.pointwise_loss(x.to_sparse(), "bce", 1.0, True, 1.0)
 
 
@@ -162,3 +162,31 @@ def test_meta_tensors_are_held_to_the_same_shapes():
 
     with pytest.raises(ValueError, match=r"expected target of the logits' shape \[5\], got \[5, 1\]"):
         pointwise_loss(x, target=torch.zeros(5, 1, device="meta"))
+
+
+def test_what_is_no_tensor_or_no_number_is_refused_with_its_type():
+    x = torch.zeros(3)
+
+    for wrong, told in (
+        ({"weight": 2.0}, "expected weight to be a tensor, got float"),
+        ({"scale": None}, "expected scale to be a number or a 0-dim tensor, got NoneType"),
+        ({"scale": 1j}, "expected scale to be a number or a 0-dim tensor, got complex"),
+        ({"target": "1"}, "expected target to be a number or a tensor, got str"),
+        ({"scale": torch.tensor(2.0).to_sparse()}, "expected strided scale, got sparse_coo"),
+    ):
+        with pytest.raises(TypeError, match=told):
+            pointwise_loss(x, **{"target": 1.0} | wrong)
+    with pytest.raises(TypeError, match="expected logits to be a tensor, got list"):
+        pointwise_loss([1.0, 2.0], target=1.0)
+    with pytest.raises(ValueError, match="expected a fused loss of"):
+        pointwise_loss(x, target=1.0, loss=["bce"])
+    with pytest.raises(TypeError, match="expected strided tensors, got"):
+        torch.ops.ganreg.pointwise_loss(x, "bce", 1.0, False, 1.0, targets=x.to_sparse())
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage")
+def test_nested_tensors_are_refused():
+    nested = torch.nested.nested_tensor([torch.randn(2), torch.randn(3)])
+
+    with pytest.raises(TypeError, match="expected strided logits, got nested"):
+        pointwise_loss(nested, target=1.0)

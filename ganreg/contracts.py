@@ -106,20 +106,35 @@ class DataSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """A value that moves from `start` to `stop` while `over_images` real images are seen, then stays."""
+    """A value that moves from `start` to `stop` while `over_images` real images are seen, then stays.
+
+    `warmup_images` come before: meanwhile it rises from 0 to `start`, in a straight line.  "constant" stays at `start`.
+    """
 
     start: float
-    stop: float
-    shape: Literal["linear", "cosine"] = "cosine"
-    over_images: int
+    stop: float | None = None
+    shape: Literal["constant", "linear", "cosine"] = "cosine"
+    over_images: int = 0
+    warmup_images: int = 0
 
     def __post_init__(self) -> None:
-        if self.over_images < 1:
+        if self.warmup_images < 0:
+            raise ValueError(f"warmup_images must be at least 0, got {self.warmup_images}")
+        if self.shape == "constant":
+            if self.over_images or self.stop not in (None, self.start):
+                raise ValueError("a constant schedule has neither stop nor over_images")
+        elif self.stop is None:
+            raise ValueError(f"a {self.shape} schedule needs stop")
+        elif self.over_images < 1:
             raise ValueError(f"over_images must be at least 1, got {self.over_images}")
 
     def at(self, images: int) -> float:
         """The value after this many images."""
-        done = min(images / self.over_images, 1.0)
+        if images < self.warmup_images:
+            return self.start * images / self.warmup_images
+        if self.stop is None or self.over_images == 0:
+            return self.start
+        done = min((images - self.warmup_images) / self.over_images, 1.0)
         if self.shape == "cosine":
             done = (1.0 - math.cos(math.pi * done)) / 2.0
         return self.start + (self.stop - self.start) * done

@@ -203,6 +203,13 @@ class RunBusyError(GanregError):
     exit_code = 7
 
 
+class RankError(GanregError):
+    """A process of a distributed run is missing, late, or holds something else than the others."""
+
+    code = "GR701"
+    exit_code = 8
+
+
 class KernelError(GanregError):
     """The native kernel was required and is not available."""
 

@@ -82,3 +82,30 @@ def test_an_observer_that_overrides_nothing_says_nothing(tmp_path):
     assert observer.stepped(1, {"loss_d": 1.0}) is None
     assert observer.saved(tmp_path) is None
     assert observer.finished("done") is None
+
+
+@pytest.mark.parametrize(("images", "value"), [(0, 0.0), (25, 0.5), (50, 1.0), (100, 0.75), (250, 0.0), (900, 0.0)])
+def test_a_schedule_may_warm_up_before_it_moves(images: int, value: float):
+    schedule = Schedule(start=1.0, stop=0.0, shape="linear", over_images=200, warmup_images=50)
+
+    assert schedule.at(images) == pytest.approx(value)
+
+
+def test_a_constant_schedule_stays_where_it_warmed_up_to():
+    schedule = Schedule(start=3.0, shape="constant", warmup_images=10)
+
+    assert [schedule.at(images) for images in (0, 5, 10, 1000)] == [0.0, 1.5, 3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"shape": "constant", "over_images": 5}, "a constant schedule has neither stop nor over_images"),
+        ({"shape": "constant", "stop": 0.0}, "a constant schedule has neither stop nor over_images"),
+        ({"shape": "linear", "over_images": 5}, "a linear schedule needs stop"),
+        ({"shape": "constant", "warmup_images": -1}, "warmup_images must be at least 0, got -1"),
+    ],
+)
+def test_a_schedule_that_says_too_little_or_too_much_is_refused(fields: dict, told: str):
+    with pytest.raises(ValueError, match=told):
+        Schedule(start=1.0, **fields)

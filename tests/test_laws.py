@@ -36,10 +36,10 @@ FLOORS = {
     "engine": 5,
     "registry": 5,
     "assembly": 6,
-    "bench": 6,
-    "cli": 7,
-    "__main__": 8,
-    "__init__": 9,
+    "bench": 7,
+    "cli": 8,
+    "__main__": 9,
+    "__init__": 10,
 }
 """What may be imported from where: from lower floors, or from one's own package."""
 

@@ -221,14 +221,16 @@ def test_a_number_beside_a_tuple_of_numbers_stays_a_number():
         ("rate", "nan", "rate must be a finite number, got 'nan'"),
         ("rate", ".inf", "rate must be a finite number, got inf"),
         ("rate", False, "rate must be a number and not a truth value, got False"),
-        ("rate", {"start": 1, "stop": 0}, "rate.over_images is missing"),
+        ("rate", {"stop": 0, "over_images": 5}, "rate.start is missing"),
+        ("rate", {"start": 1, "stop": 0}, "rate: over_images must be at least 1, got 0"),
+        ("rate", {"start": 1, "over_images": 5}, "rate: a cosine schedule needs stop"),
         ("rate", {"start": 1, "stop": "x", "over_images": 5}, "rate.stop must be a number, got 'x'"),
         ("rate", {"start": 1, "stop": math.nan, "over_images": 5}, "rate.stop must be a finite number, got nan"),
         (
             "rate",
             {"start": 1, "stop": 0, "over_image": 5},
-            "rate.over_images is missing; or rate has no setting 'over_image'. Did you mean 'over_images'? "
-            "Known: start, stop, shape, over_images",
+            "rate has no setting 'over_image'. Did you mean 'over_images'? "
+            "Known: start, stop, shape, over_images, warmup_images",
         ),
         ("rate", {"start": 1, "stop": 0, "over_images": 0}, "rate: over_images must be at least 1, got 0"),
         ("betas", "a,0", "betas must be a number, got 'a'"),
@@ -310,7 +312,7 @@ def test_checked_settings_become_plain_values_that_check_to_the_same():
     checked = validate(model_of(toy, 1), said, owner=OWNER)
     told = plain(model_of(toy, 1), checked)
 
-    assert told["rate"] == {"start": 1.0, "stop": 0.0, "shape": "cosine", "over_images": 9}
+    assert told["rate"] == {"start": 1.0, "stop": 0.0, "shape": "cosine", "over_images": 9, "warmup_images": 0}
     assert (told["folder"], told["betas"], told["tags"]) == ("a/b", [0.0, 0.9], ["a", "b"])
     assert validate(model_of(toy, 1), told, owner=OWNER) == checked
 

@@ -14,7 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from ganreg import registry as registries
 from ganreg import settings as settings_of
 from ganreg.assembly.config import SCHEMA_VERSION, Choice, Config, plugin_files
-from ganreg.assembly.launch import Parts, Result, launch, ready
+from ganreg.assembly.launch import Result, launch
+from ganreg.assembly.ready import Parts, ready
 from ganreg.contracts import GAN, Augmentation, DataSpec, Kind, Loss, Observer, Regularizer
 from ganreg.engine import rundir
 from ganreg.engine.data import Source, source_of
@@ -42,6 +43,14 @@ def train_gan(
     augmentation: str | Augmentation | None = None,
     discriminator_steps: int = 1,
     latents: Literal["shared", "fresh"] = "shared",
+    accumulate: int = 1,
+    clip: float | None = None,
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto",
+    tf32: bool = True,
+    channels_last: Literal["auto", "on", "off"] = "auto",
+    compile: Literal["auto", "on", "off"] = "auto",
+    sync_batchnorm: bool = False,
+    rank_timeout: float = 300.0,
     ema: EMASettings | dict[str, float] | None = EMASettings(),  # noqa: B008  (frozen)
     seed: int = 0,
     device: str | torch.device = "auto",
@@ -60,7 +69,8 @@ def train_gan(
     [N, *shape], a discriminator that turns samples into logits [N, …].  `dataset` is a tensor [M, *shape], a pair (samples,
     labels), a map-style Dataset, a DataLoader (its batch size and workers count, our sampler orders) or a registered name;
     images are in [-1, 1], or uint8.  Every component is a name or an object; an optimizer also a callable on parameters.
-    One epoch is one pass of D over the data; `epochs` or `steps` says how long.
+    One epoch is one pass of D over the data; `epochs` or `steps` says how long.  `batch_size` is that of an update, over all
+    parts (`accumulate`) and, under torchrun, all ranks.
 
     Returns the trained networks, the averaged generator `ema`, and `history`, a list per value: step, loss_d, loss_g, d_real, …
     With `out` a run directory is written; without, nothing.  The same seed and threads give the same result on a CPU.
@@ -82,6 +92,14 @@ def train_gan(
         "batch_size": batch_size if batch_size is not None else of_loader or 64,
         "discriminator_steps": discriminator_steps,
         "latents": latents,
+        "accumulate": accumulate,
+        "clip": clip,
+        "precision": precision,
+        "tf32": tf32,
+        "channels_last": channels_last,
+        "compile": compile,
+        "sync_batchnorm": sync_batchnorm,
+        "rank_timeout": rank_timeout,
         "ema": ema,
         "seed": seed,
         "device": str(device),
@@ -147,12 +165,14 @@ def train_config(
     observers: Sequence[Observer] = (),
     progress: bool = True,
     numbered: bool = False,
+    again: bool = False,
 ) -> Result:
     """Build everything that a checked configuration names, and train.  Raises as `train_gan` does.
 
-    With `numbered`, the next free number is taken when another process has taken `out` meanwhile.
+    With `numbered`, the next free number is taken when another process has taken `out` meanwhile; with `again`, `out` is the
+    directory of this very run, which died before its first checkpoint.
     """
-    if resume is None:
+    if resume is None and not again:
         rundir.check(out)
     with torch.random.fork_rng():
         torch.manual_seed(config.run.seed)
@@ -167,6 +187,7 @@ def train_config(
             observers=observers,
             progress=progress,
             numbered=numbered,
+            again=again,
         )
 
 

@@ -8,7 +8,18 @@ from typing import Any
 from ganreg.errors import SettingsError
 
 FREE = frozenset(
-    {"steps", "epochs", "log_every", "sample_every", "checkpoint_every", "keep", "device", "workers", "plugin_files"}
+    {
+        "steps",
+        "epochs",
+        "log_every",
+        "sample_every",
+        "checkpoint_every",
+        "keep",
+        "device",
+        "workers",
+        "rank_timeout",
+        "plugin_files",
+    }
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,12 @@ def _config(run: Run) -> dict[str, Any]:
 def _of_this_run(run: Run) -> Mapping[str, Any]:
     source = run.state.batches.source
     samples = len(source) if hasattr(source.dataset, "__len__") else None
-    return {"device": str(run.state.device), "data": {"fingerprint": source.fingerprint(), "samples": samples}}
+    return {
+        "device": str(run.state.device),
+        "data": {"fingerprint": source.fingerprint(), "samples": samples},
+        "ranks": run.ranks.size,
+        "run_id": os.environ.get("TORCHELASTIC_RUN_ID"),
+    }
 
 
 def _writers(run: Run, path: Path) -> list[Observer]:

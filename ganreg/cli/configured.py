@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ganreg.assembly.config import Config
 
 CHOSEN = "ganreg.cli.configured.chosen"
-WITH_RESUME = frozenset({"resume", "steps", "dry_run", "quiet", "allow_change"})
+WITH_RESUME = frozenset({"resume", "steps", "dry_run", "quiet", "allow_change", "nproc"})
 HINT = "Options of the parts themselves: {command} --generator NAME --help, and so for every kind."
 DEFAULTS_HINT = "Values in brackets are the parts' own; a recipe or a file may set others: ganreg config show"
 
@@ -133,6 +133,13 @@ def output_options() -> list[Option]:
             metavar="KEY",
             multiple=True,
             help="with --resume: a setting that was changed in the run's config.yaml, or data; repeats",
+        ),
+        Option(
+            ["--nproc"],
+            section="Output",
+            metavar="N",
+            type=click.IntRange(1, 1024),
+            help="train in N processes on this machine, one for each card; several machines: torchrun",
         ),
         Option(["--dry-run"], section="Output", is_flag=True, help="check everything, data included; write nothing"),
         Option(["--quiet"], section="Output", is_flag=True, help="print the run's directory at the end, and errors"),

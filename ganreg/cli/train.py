@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganreg import yamltext
-from ganreg.cli import output, runs
+from ganreg.cli import output, runs, several
 from ganreg.cli.configured import Asked, Configured
 from ganreg.contracts import Observer
 from ganreg.engine import rundir
@@ -19,8 +21,16 @@ if TYPE_CHECKING:
 
 
 def _train(asked: Asked) -> None:
+    nproc = asked.values["nproc"]
+    if nproc is not None and not asked.values["dry_run"]:
+        asked.resolve()  # what is wrong is told once, before anything is started
+        several.start(nproc, _words_of_one())
+        return
     named = asked.values["out"]
-    out = asked.resume or _new_run(named)
+    before = several.restarted(named) if several.is_one_of_several() else None
+    if before is not None and any(before.glob("checkpoints/step-*/manifest.json")):
+        asked = replace(asked, resume=before, layers=[yamltext.read(before / "config.yaml")])
+    out = asked.resume or before or _new_run(named)
     config = asked.resolve()
     if asked.values["dry_run"]:
         _rehearse(config, out, asked.resume, asked.values["allow_change"])
@@ -28,7 +38,7 @@ def _train(asked: Asked) -> None:
     from ganreg.assembly import train_config
     from ganreg.engine.observers.progress import ProgressLine
 
-    quiet = asked.values["quiet"]
+    quiet = asked.values["quiet"] or several.is_quiet_rank()
     header = Header(config, out)
     told: list[Observer] = [] if quiet else [header, ProgressLine()]
     try:
@@ -40,19 +50,34 @@ def _train(asked: Asked) -> None:
             allow_change=allowed,
             observers=told,
             progress=False,
-            numbered=named is None and asked.resume is None,
+            numbered=named is None and asked.resume is None and before is None,
+            again=before is not None,
         )
     except KeyboardInterrupt:
         saved = next((header.out / "checkpoints").glob("step-*"), None)
         raise KeyboardInterrupt(
             "interrupted" + (f"; go on with: ganreg train --resume {header.out}" if saved else "")
         ) from None
+    if several.is_quiet_rank():
+        return
     if quiet:
         output.say(str(result.run_dir))
     elif result.status.startswith("already"):
         output.say(f"{out} is {result.status}; --steps takes it further")
     else:
         output.say(header.summary(result.status))
+
+
+def _words_of_one() -> list[str]:
+    """This command line without --nproc."""
+    words = iter(sys.argv[1:])
+    kept = []
+    for word in words:
+        if word == "--nproc":
+            next(words)
+        elif not word.startswith("--nproc="):
+            kept.append(word)
+    return kept
 
 
 def _new_run(named: str | None) -> Path:
@@ -87,9 +112,15 @@ def _decided(config: Config, run: Run, out: Path) -> list[str]:
     return [
         *(f"{note}  (inferred)" for note in config.inferred),
         f"data: {samples} of {shape}; G and D: {weights} weights; {run.total_steps} steps; {often}",
-        f"device: {run.state.device}",
+        f"device: {run.state.device}{_several(run)}; precision: {run.precision}",
         f"run: {out}",
     ]
+
+
+def _several(run: Run) -> str:
+    if run.ranks.size == 1:
+        return ""
+    return f", {run.ranks.size} ranks with {run.settings.batch_size // run.ranks.size} samples each"
 
 
 class Header(Observer):

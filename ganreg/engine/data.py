@@ -24,7 +24,7 @@ from torch.utils.data import (
 )
 
 from ganreg.contracts import DataSpec
-from ganreg.errors import BadSampleError, TooFewSamplesError
+from ganreg.errors import BadSampleError, DataError, TooFewSamplesError
 
 IN_MEMORY_BYTES = 1 << 30
 MAX_CLASSES = 65_536  # labels beyond are no classes, but numbers of something else
@@ -110,14 +110,32 @@ class Source:
 class Batches:
     """Endless batches of a source, from any position on."""
 
-    def __init__(self, source: Source, *, batch_size: int, seed: int, device: torch.device, workers: int = 0) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        batch_size: int,
+        seed: int,
+        device: torch.device,
+        workers: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
         self.source = source
         self.batch_size = batch_size
+        self.share = slice(rank * batch_size // ranks, (rank + 1) * batch_size // ranks)
+        self._rank, self._ranks = rank, ranks
         self.device = device
         self.workers = workers
         self.position = 0
-        self._stream: Iterator[Any] | None = None
+        self._stream: Iterator[Batch] | None = None
         self._tensors: tuple[Tensor, ...] | None = None
+        if ranks > 1 and not source.ordered_by_us:
+            raise DataError(
+                "data with an order of its own would give every rank the same samples",
+                at="dataset",
+                fix="give a map-style data set, or a loader that shuffles it",
+            )
         if source.ordered_by_us:
             if len(source) < batch_size:
                 raise TooFewSamplesError(
@@ -130,17 +148,20 @@ class Batches:
             self._tensors = tuple(tensor.to(device) for tensor in held) if held is not None else None
 
     def next(self) -> Batch:
-        """The next batch; `position` counts samples drawn."""
+        """This rank's share of the next batch; `position` counts samples drawn by all ranks."""
         if self._tensors is not None:
-            chosen = self._order.indices(self.position, self.batch_size).to(self.device)
-            items: Any = [tensor.index_select(0, chosen) for tensor in self._tensors]
+            chosen = self._order.indices(self.position, self.batch_size)[self.share].to(self.device)
+            batch = self._made([tensor.index_select(0, chosen) for tensor in self._tensors])
         else:
             if self._stream is None:
-                self._stream = self._read()
-            items = next(self._stream)
-        batch = _as_batch(items, self.source.spec, self.device)
-        self.position += len(batch.real)
+                made = map(self._made, self._read())
+                self._stream = ahead(made, self.device) if self.device.type == "cuda" else made
+            batch = next(self._stream)
+        self.position += len(batch.real) * self._ranks
         return batch
+
+    def _made(self, items: Any) -> Batch:
+        return _as_batch(items, self.source.spec, self.device)
 
     def seek(self, position: int) -> None:
         """Go to a position of the stream; a stream with an order of its own is read up to there."""
@@ -156,13 +177,14 @@ class Batches:
 
     def _workers_seed(self) -> torch.Generator:
         """A stream for random transforms in workers: another for each seed and each position that reading starts from."""
-        return torch.Generator().manual_seed((self._order.seed * 1_000_003 + self.position) % 2**63)
+        start = (self._order.seed * 1_000_003 + self.position) * self._ranks + self._rank
+        return torch.Generator().manual_seed(start % 2**63)
 
     def _read(self) -> Iterator[Any]:
         if self.source.ordered_by_us:
             yield from DataLoader(
                 self.source.dataset,
-                batch_sampler=_BatchOrder(self._order, self.position, self.batch_size),
+                batch_sampler=_BatchOrder(self._order, self.position, self.batch_size, self.share),
                 num_workers=self.workers,
                 collate_fn=self.source.collate,
                 persistent_workers=self.workers > 0,
@@ -188,16 +210,36 @@ class Batches:
                 )
 
 
+def ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """The same batches, each copied to the card on a side stream while the one before is worked on."""
+    side: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    now = torch.cuda.current_stream(device)
+
+    def copied() -> Batch:
+        with torch.cuda.stream(side):
+            return next(batches)
+
+    following = copied()
+    while True:
+        now.wait_stream(side)
+        batch = following
+        for tensor in batch:
+            if tensor is not None:
+                tensor.record_stream(now)
+        following = copied()
+        yield batch
+
+
 class _BatchOrder:
     """An endless batch sampler."""
 
-    def __init__(self, order: Order, position: int, batch_size: int) -> None:
-        self.order, self.position, self.batch_size = order, position, batch_size
+    def __init__(self, order: Order, position: int, batch_size: int, share: slice) -> None:
+        self.order, self.position, self.batch_size, self.share = order, position, batch_size, share
 
     def __iter__(self) -> Iterator[list[int]]:
         position = self.position
         while True:
-            yield self.order.indices(position, self.batch_size).tolist()
+            yield self.order.indices(position, self.batch_size)[self.share].tolist()
             position += self.batch_size
 
 

@@ -8,24 +8,41 @@ optimizers take it as `found_inf`; others cost one host read a step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from ganreg.engine.distributed import ALONE, Ranks
+from ganreg.engine.precision import Scaler
 from ganreg.errors import NonFiniteError
 
 
 class Gate:
-    """Watches both networks' updates."""
+    """Watches both networks' updates, and makes their gradients fit: unscaled, no longer than `clip`.
 
-    def __init__(self, networks: dict[str, nn.Module], device: torch.device) -> None:
+    A gradient that overflows under a loss scale is no fault of the game: that one update is skipped and the scale halved.
+    """
+
+    def __init__(
+        self,
+        networks: dict[str, nn.Module],
+        device: torch.device,
+        *,
+        clip: float | None = None,
+        scalers: Mapping[str, Scaler] | None = None,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.clip = clip
+        self.scalers = dict(scalers or {})
         self._names = list(networks)
         self._broke = torch.zeros(len(networks), device=device)  # [networks] 1 for the one that was first
         self.closed = torch.zeros((), device=device)  # 1.0 once any broke
         self._lost = torch.zeros((), device=device)  # steps since
+        self._own = torch.zeros((), device=device)  # above 0 where this rank brought it
+        self.ranks = ranks
         self._buffers = [buffer for network in networks.values() for buffer in network.buffers()]
         self._good = [buffer.clone() for buffer in self._buffers]
 
@@ -33,16 +50,35 @@ class Gate:
     def update(self, name: str, value: Tensor, optimizer: Optimizer) -> None:
         """Let the optimizer step if `value` and the gradients are finite, now and ever before."""
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        scaler = self.scalers.get(name)
         norm = get_total_norm(grads).to(self.closed.device)  # the 2-norm: on a CPU ten times as quick as the largest entry
-        finite = torch.isfinite(value) & torch.isfinite(norm)
-        broken = (~finite).float() * (1.0 - self.closed)
+        overflow = (~torch.isfinite(norm)).float()
+        broken = (~torch.isfinite(value)).float()
+        broken = (broken if scaler is not None else torch.maximum(broken, overflow)) * (1.0 - self.closed)
         self._broke[self._names.index(name)] += broken
         self.closed += broken
+        self._fit(grads, norm, scaler)
+        refused = self.closed if scaler is None else torch.maximum(self.closed, overflow)
         if takes_flag(optimizer):
-            optimizer.found_inf = self.closed  # type: ignore[attr-defined]  # torch's own protocol with GradScaler
+            optimizer.found_inf = refused  # type: ignore[attr-defined]  # torch's own protocol with GradScaler
             optimizer.step()
-        elif not self.closed.item():
+        elif not refused.item():
             optimizer.step()
+        if scaler is not None:
+            scaler.update(overflow)
+
+    def note_own(self, finite: Tensor | None) -> None:
+        """Among several ranks: whether what this one brought along was finite, before it was averaged with the others'."""
+        if finite is not None:
+            self._own += (~finite).float() * (1.0 - self.closed)
+
+    def _fit(self, grads: list[Tensor], norm: Tensor, scaler: Scaler | None) -> None:
+        """Take the loss scale out, and what is longer than `clip` back to that length."""
+        if scaler is not None:
+            torch._foreach_mul_(grads, 1.0 / scaler.scale)
+            norm = norm / scaler.scale
+        if self.clip is not None:
+            torch._foreach_mul_(grads, (self.clip / (norm + 1e-6)).clamp(max=1.0))
 
     @torch.no_grad()
     def end_of_step(self) -> None:
@@ -53,15 +89,21 @@ class Gate:
             torch.where(closed, good, buffer, out=good)
             buffer.copy_(good)
 
-    def look(self, step: int) -> None:
-        """Read the flag.  Raises NonFiniteError once the gate is closed."""
+    def look(self, step: int, *, together: bool = True) -> None:
+        """Read the flag.  Raises NonFiniteError once the gate is closed; names a rank where all ranks look `together`."""
+        for name, scaler in self.scalers.items():
+            scaler.look(name)
         lost = int(self._lost)
         if not lost:
             return
         culprit = self._names[int(self._broke.argmax())]
+        told = self.ranks.gather(float(self._own), "a value broke") if together else []
+        brought = [rank for rank, own in enumerate(told) if own]
+        where = f" on rank {', '.join(map(str, brought))}" if brought else ""
+        when = f"step {step - lost + 1}"
         raise NonFiniteError(
-            f"the {culprit}'s loss or gradient is not finite; nothing of it reached the weights, at step {step - lost + 1}",
-            at=f"step {step - lost + 1}",
+            f"the {culprit}'s loss or gradient is not finite{where}; nothing of it reached the weights, at {when}",
+            at=when,
             fix="lower the learning rate, or resume from the last checkpoint with other settings",
         )
 

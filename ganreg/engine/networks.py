@@ -12,12 +12,16 @@ from ganreg.errors import ContractError
 
 
 class Player:
-    """One of the two networks; labels are passed only where the data has classes and `forward` takes them."""
+    """One of the two networks; labels are passed only where the data has classes and `forward` takes them.
+
+    `call` is what a main phase runs: the network, or a compiled form of it.
+    """
 
     def __init__(self, network: nn.Module, *, role: str, num_classes: int) -> None:
         self.network = network
         self.role = role
         self._passes_labels = num_classes > 0 and "labels" in inspect.signature(network.forward).parameters
+        self.call: Any = network
         self._trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
         if role == "generator":
             self.latent_dim = _latent_dim(network)
@@ -28,6 +32,10 @@ class Player:
             parameter.requires_grad_(does)
 
     def __call__(self, inputs: Tensor, labels: Tensor | None) -> Any:
+        return self.call(inputs, labels) if self._passes_labels else self.call(inputs)
+
+    def eager(self, inputs: Tensor, labels: Tensor | None) -> Any:
+        """The network itself, whether or not `call` is a compiled one."""
         return self.network(inputs, labels) if self._passes_labels else self.network(inputs)
 
 

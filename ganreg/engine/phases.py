@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ganreg.contracts import Regularizer
 from ganreg.engine import step
-from ganreg.engine.step import Work
+from ganreg.engine.work import Work
 
 
 @dataclass(frozen=True, slots=True)

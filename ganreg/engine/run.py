@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from ganreg import __version__
 from ganreg.contracts import GAN, DataSpec
+from ganreg.engine.distributed import ALONE, Ranks
 from ganreg.engine.sampling import Labels, refresh, sample
 from ganreg.engine.settings import RunSettings as RunSettings
 
@@ -30,6 +36,8 @@ class Run:
     equilibrium: tuple[float, float] | None = None
     directory: Path | None = None
     reals: Tensor | None = None
+    ranks: Ranks = ALONE
+    precision: str = "fp32"
     repeatable: bool = True  # every part was named, so that the configuration alone repeats the run
 
     labels: Labels = field(default_factory=Labels)
@@ -43,6 +51,20 @@ class Run:
         """Samples [count, *spec.shape] of the averaged generator, from this seed alone."""
         self.refresh()
         return sample(self.averaged, count, labels=self.labels, seed=seed, device=self.state.device)
+
+    def facts(self) -> dict[str, str]:
+        """What every rank of the run must hold alike."""
+        digest = sha256()
+        for network in self.gan:
+            for parameter in network.parameters():
+                digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return {
+            "configuration": json.dumps(self.config, sort_keys=True, default=str),
+            "version": f"ganreg {__version__}, torch {torch.__version__}",
+            "data": self.state.batches.source.fingerprint(),
+            "step": str(self.state.step),
+            "weights": digest.hexdigest(),
+        }
 
     @property
     def averaged(self) -> Any:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ganreg.nn.ema_settings import EMASettings
 
+Switch = Literal["auto", "on", "off"]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
 
@@ -23,6 +24,17 @@ class RunSettings:
     latents: Annotated[
         Literal["shared", "fresh"], Field(description="G's phase reuses D's fakes (shared) or draws new ones (fresh)")
     ] = "shared"
+    accumulate: Annotated[int, Field(ge=1, le=2**20, description="parts that a batch is computed in, to save memory")] = 1
+    clip: Annotated[float, Field(gt=0, description="longest gradient of a network (2-norm); none: any length")] | None = None
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"],
+        Field(description="of the networks' arithmetic; auto: bf16 on a card that has it, else fp32"),
+    ] = "auto"
+    tf32: Annotated[bool, Field(description="on a card, let float32 products use TF32")] = True
+    channels_last: Annotated[Switch, Field(description="pixels of all channels side by side; auto: on a card")] = "auto"
+    compile: Annotated[Switch, Field(description="torch.compile both networks, penalties apart; auto: off")] = "auto"
+    sync_batchnorm: Annotated[bool, Field(description="batch norm's statistics over all ranks")] = False
+    rank_timeout: Annotated[float, Field(gt=0, description="seconds that ranks wait for each other")] = 300.0
     ema: Annotated[EMASettings, Field(description="moving average of G's weights")] | None = field(default_factory=EMASettings)
     seed: Annotated[int, Field(ge=0, lt=2**63, description="of weights, latents and the order of the data")] = 0
     device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"

@@ -14,7 +14,7 @@ from ganreg.engine.data import Batches, source_of
 from ganreg.engine.gate import Gate
 from ganreg.engine.networks import Player
 from ganreg.engine.state import State
-from ganreg.engine.step import Work
+from ganreg.engine.work import Work
 from ganreg.nn.ema import EMA, EMASettings
 
 CPU = torch.device("cpu")

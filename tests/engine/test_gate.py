@@ -7,13 +7,19 @@ from typing import Any
 import pytest
 import torch
 
+import ganreg
 from ganreg.components.losses.bce import BCE
 from ganreg.engine import loop
+from ganreg.engine.gate import takes_flag
 from ganreg.engine.phases import phases
 from ganreg.errors import NonFiniteError
 from tests.engine.small import bits, game, work
 
-OPTIMIZERS = {
+BUILT_IN = {
+    f"ganreg's {part.name}": lambda params, lr, name=part.name: ganreg.create("optimizer", name, list(params), lr=lr)
+    for part in ganreg.components("optimizer")
+}
+OPTIMIZERS = BUILT_IN | {
     "sgd": torch.optim.SGD,
     "rmsprop": torch.optim.RMSprop,
     "adam": torch.optim.Adam,
@@ -135,3 +141,19 @@ def run_step(ours: Any, turn: Any) -> None:
     ours.state.advance()
     ours.gate.end_of_step()
     ours.state.ema.update(batch_size=8, images=ours.state.images, closed=ours.gate.closed)
+
+
+@pytest.mark.parametrize("optimizer", BUILT_IN)
+def test_a_fused_optimizer_costs_no_read_and_any_other_costs_one(optimizer: str, monkeypatch: pytest.MonkeyPatch):
+    ours = work(game(), optimizer=OPTIMIZERS[optimizer])
+    turn = phases((), 1)
+    run_step(ours, turn)
+    reads = []
+    read = torch.Tensor.item
+    monkeypatch.setattr(torch.Tensor, "item", lambda self: reads.append(1) or read(self))
+
+    run_step(ours, turn)
+
+    fused = takes_flag(ours.state.optimizers["generator"])
+    assert len(reads) == (0 if fused else 2)
+    assert fused == (optimizer != "ganreg's rmsprop")

@@ -24,8 +24,8 @@ def test_both_updates_are_those_of_the_textbook_loop():
 
     of_d = torch.optim.SGD(discriminator.parameters(), lr=0.1)
     of_g = torch.optim.SGD(generator.parameters(), lr=0.1)
-    fake = generator(ours.latents)
-    real_logits, fake_logits = discriminator(ours.real), discriminator(fake.detach())
+    fake = generator(ours.draws[0].latents)
+    real_logits, fake_logits = discriminator(ours.draws[0].real), discriminator(fake.detach())
     loss_d = F.binary_cross_entropy_with_logits(real_logits, torch.ones(8, 1))
     loss_d = loss_d + F.binary_cross_entropy_with_logits(fake_logits, torch.zeros(8, 1))
     loss_d.backward()
@@ -155,7 +155,7 @@ def test_reals_and_fakes_are_augmented_in_both_phases():
         phase.run(ours)
 
     assert [images.requires_grad for images in seen] == [False, False, True]  # reals, fakes for D, fakes for G
-    assert torch.equal(seen[0], ours.real)
+    assert torch.equal(seen[0], ours.draws[0].real)
     assert not torch.equal(plain.values["loss_d"], ours.values["loss_d"])
 
 

@@ -46,8 +46,9 @@ def first_rate(lr: float | Schedule) -> float:
     """The learning rate before the first image.  Raises ValueError for a schedule that goes below 0."""
     if not isinstance(lr, Schedule):
         return float(lr)
-    if min(lr.start, lr.stop) < 0:
-        raise ValueError(f"expected a learning rate of at least 0, got a schedule from {lr.start:g} to {lr.stop:g}")
+    stop = lr.start if lr.stop is None else lr.stop
+    if min(lr.start, stop) < 0:
+        raise ValueError(f"expected a learning rate of at least 0, got a schedule from {lr.start:g} to {stop:g}")
     return lr.at(0)
 
 

@@ -12,7 +12,7 @@ import torch
 
 from ganreg.contracts import STATISTICS, Observer
 from ganreg.engine.run import Run
-from ganreg.engine.step import Work
+from ganreg.engine.work import Work
 from ganreg.errors import GanregError
 
 
@@ -28,6 +28,7 @@ class Observers:
         self.run = run
         self.observers = list(observers)
         self.seconds = 0.0
+        self._wish = False  # an observer said stop
         self._began = self._last = time.perf_counter()
         self._last_images = run.state.images
 
@@ -43,11 +44,15 @@ class Observers:
         if not due:
             return None
         entered = time.perf_counter()
-        work.gate.look(step)
+        together = is_last or step % self.run.settings.log_every == 0  # every rank is here
+        work.gate.look(step, together=together)
         values = self._read(work, entered)
         answers: list[Any] = []
         self._tell(due, lambda observer: answers.append(observer.stepped(step, values)))
-        stops = "stop" in answers
+        self._wish |= "stop" in answers
+        stops = self._wish and self.run.ranks.size == 1
+        if self.run.ranks.size > 1 and together:
+            stops = self.run.ranks.main_says(self._wish)
         if stops:  # it was the last step, then: whatever writes the run's files writes once more
             late = [one for one in self.observers if getattr(one, "required", False) and one not in due]
             self._tell(late, lambda observer: observer.stepped(step, values))

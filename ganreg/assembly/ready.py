@@ -1,0 +1,272 @@
+"""Everything that comes before the first step and writes nothing: device, fit, state, a look at the data."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ganreg import settings as settings_of
+from ganreg.assembly.changes import refuse_changes
+from ganreg.assembly.environment import devices
+from ganreg.contracts import GAN
+from ganreg.engine import checkpoint, distributed
+from ganreg.engine.checks import check_fit, check_loss, check_optimizers, check_regularizers
+from ganreg.engine.compiled import compile_player
+from ganreg.engine.data import Batches, Source, labels_of
+from ganreg.engine.data import check as check_data
+from ganreg.engine.distributed import Ranks
+from ganreg.engine.gate import Gate, without_flag
+from ganreg.engine.networks import Player
+from ganreg.engine.precision import Scaler, resolve
+from ganreg.engine.run import Run, RunSettings
+from ganreg.engine.sampling import Labels
+from ganreg.engine.state import State
+from ganreg.engine.work import Work
+from ganreg.errors import CheckpointError, DeviceError, SettingsError
+from ganreg.nn.ema import EMA
+from ganreg.nn.sync_batchnorm import synchronize
+from ganreg.ops import library
+
+SAMPLES_A_RUN = 10
+CHECKPOINTS_A_RUN = 5
+REALS_SHOWN = 64
+
+LATER_SETTINGS = (*("accumulate", "clip", "precision", "tf32", "channels_last", "compile", "sync_batchnorm", "rank_timeout"),)
+"""Settings that came after the first checkpoints; their defaults are what was done before."""
+
+OptimizerMaker = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+@dataclass
+class Parts:
+    """What a run is made of."""
+
+    gan: GAN
+    source: Source
+    loss: Any
+    optimizers: Mapping[str, Optimizer | OptimizerMaker]
+    regularizers: Sequence[Any] = ()
+    augmentation: Any = None
+
+
+def device_of(name: str) -> torch.device:
+    """ "auto" -> the fastest here.  Raises DeviceError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    known = devices()
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or not any(device == torch.device(one) or name == one.split(":")[0] for one in known):
+        raise DeviceError(f"there is no device '{name}' here; there is {', '.join(known)}", at="--device", fix="--device auto")
+    return device
+
+
+def ready(
+    parts: Parts,
+    settings: RunSettings,
+    config: Mapping[str, Any],
+    *,
+    resume: Path | None = None,
+    allow_change: Sequence[str] = (),
+) -> tuple[Run, Work]:
+    """Everything that comes before the first step and writes nothing: device, fit, state, a look at the data."""
+    device = distributed.local_device(device_of(settings.device))
+    library.require(device.type)
+    ranks = distributed.start(device, seed=settings.seed, timeout=settings.rank_timeout)
+    check_fit(parts.gan, parts.source.spec)
+    check_loss(parts.loss)
+    check_regularizers(parts.regularizers, parts.gan.generator)
+    layout = _memory_format(settings.channels_last, device)
+    for network in parts.gan:
+        network.to(device, memory_format=layout).train()
+        if settings.sync_batchnorm:
+            synchronize(network)
+    work, total_steps, settings = _prepare(parts, settings, device, ranks)
+    work.memory_format = layout
+    run = Run(
+        gan=parts.gan,
+        spec=parts.source.spec,
+        settings=settings,
+        config=config,
+        state=work.state,
+        total_steps=total_steps,
+        equilibrium=getattr(parts.loss, "equilibrium", None),
+        labels=_labels(parts.source),
+        ranks=ranks,
+        precision=work.precision.name,
+    )
+    if resume is not None:
+        _restore(run, resume, allow_change)
+    _gather(run, ranks)
+    if settings.compile == "on":
+        _compile(work, run)
+    run.reals = _look_at_data(work.state.batches, resumed=resume is not None)
+    return run, work
+
+
+def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: Ranks) -> tuple[Work, int, RunSettings]:
+    _check_divides(settings, ranks)
+    batches = Batches(
+        parts.source,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        device=device,
+        workers=settings.workers,
+        rank=ranks.rank,
+        ranks=ranks.size,
+    )
+    total_steps = _total_steps(parts.source, settings)
+    settings = replace(
+        settings,
+        sample_every=_every(settings.sample_every, total_steps, SAMPLES_A_RUN),
+        checkpoint_every=_every(settings.checkpoint_every, total_steps, CHECKPOINTS_A_RUN),
+    )
+    networks = {"discriminator": parts.gan.discriminator, "generator": parts.gan.generator}
+    optimizers = {
+        name: made if isinstance(made, Optimizer) else made([p for p in networks[name].parameters() if p.requires_grad])
+        for name, made in parts.optimizers.items()
+    }
+    check_optimizers(optimizers, networks)
+    if device.type != "cpu":
+        for name in without_flag(optimizers.values()):
+            warnings.warn(f"the optimizer {name} costs one wait for the device at every step", stacklevel=2)
+    precision = resolve(settings.precision, device)
+    scalers = {name: Scaler(device) for name in networks} if precision.scales else {}
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = settings.tf32
+    stateful = [*parts.regularizers, *([parts.augmentation] if parts.augmentation is not None else [])]
+    state = State(
+        gan=parts.gan,
+        ema=EMA(parts.gan.generator, settings.ema) if settings.ema is not None else None,
+        optimizers=optimizers,
+        batches=batches,
+        rng=torch.Generator(device).manual_seed(settings.seed),
+        device=device,
+        components={
+            f"{index}-{type(part).__name__}": part for index, part in enumerate(stateful) if hasattr(part, "load_state_dict")
+        }
+        | {f"scale-{name}": scaler for name, scaler in scalers.items()},
+    )
+    spec = parts.source.spec
+    labels = _labels(parts.source)
+    work = Work(
+        state=state,
+        generator=Player(parts.gan.generator, role="generator", num_classes=spec.num_classes),
+        discriminator=Player(parts.gan.discriminator, role="discriminator", num_classes=spec.num_classes),
+        loss=parts.loss,
+        regularizers=parts.regularizers,
+        augment=parts.augmentation if parts.augmentation is not None else _same,
+        gate=Gate(networks, device, clip=settings.clip, scalers=scalers, ranks=ranks),
+        fake_labels=lambda count: labels.draw(count, state.rng),
+        shares_latents=settings.latents == "shared" and settings.discriminator_steps == settings.accumulate == 1,
+        parts=settings.accumulate,
+        precision=precision,
+        ranks=ranks,
+    )
+    return work, total_steps, settings
+
+
+def _restore(run: Run, run_dir: Path, allow_change: Sequence[str]) -> None:
+    path = checkpoint.latest(run_dir)
+    files, values = checkpoint.load(path)
+    state = run.state
+    now = {**run.config, "data": state.batches.source.fingerprint()}
+    refuse_changes({**_unsaid(), **values.get("config", now)}, now, allow_change, at=str(path))
+    try:
+        fronts = {f"{name}_optimizer": name for name in state.optimizers}
+        said = [key.replace("-", "_").partition(".") for key in allow_change]
+        state.restore(files, values, keep=[f"{fronts[front]}.{option}" for front, _, option in said if front in fronts])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"the checkpoint does not fit this run: {str(error).splitlines()[0]}",
+            at=str(path),
+            fix="resume with the run's own settings",
+        ) from error
+
+
+def _unsaid() -> dict[str, Any]:
+    """What a run of an earlier version did where a newer one has a setting."""
+    model = settings_of.model_of(RunSettings)
+    plain = settings_of.plain(model, {name: getattr(RunSettings(), name) for name in model.model_fields})
+    return {name: plain[name] for name in LATER_SETTINGS}
+
+
+def _gather(run: Run, ranks: Ranks) -> None:
+    """Every rank starts from the main rank's weights, and from the same words.  Raises RankError."""
+    networks = [*run.gan, *([run.averaged] if run.state.ema is not None else [])]
+    ranks.broadcast([tensor for network in networks for tensor in (*network.parameters(), *network.buffers())])
+    ranks.check_agree(run.facts(), step=run.state.step)
+
+
+def _check_divides(settings: RunSettings, ranks: Ranks) -> None:
+    pieces = ranks.size * settings.accumulate
+    if settings.batch_size % pieces:
+        parts = f"{ranks.size} ranks with {settings.accumulate} parts each" if ranks.size > 1 else f"{pieces} parts"
+        raise SettingsError(
+            f"batch_size must be a multiple of {pieces}, for {parts}, got {settings.batch_size}",
+            at="--batch-size",
+            fix=f"--batch-size {max(1, round(settings.batch_size / pieces)) * pieces}",
+        )
+
+
+def _memory_format(asked: str, device: torch.device) -> torch.memory_format:
+    on = asked == "on" or (asked == "auto" and device.type == "cuda")
+    return torch.channels_last if on else torch.preserve_format
+
+
+def _compile(work: Work, run: Run) -> None:
+    """Both networks, for the shapes of the main phases; one line where the compiler fails."""
+    count, device = run.settings.batch_size // (work.ranks.size * work.parts), run.state.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        latents = torch.randn(count, work.generator.latent_dim, device=device)
+        labels = run.labels.draw(count, torch.Generator(device).manual_seed(0))
+        samples = torch.randn(count, *run.spec.shape, device=device)
+        if samples.dim() == 4:
+            samples = samples.contiguous(memory_format=work.memory_format)
+        for player, inputs in ((work.generator, latents), (work.discriminator, samples)):
+            judges = player is work.discriminator
+            why = compile_player(player, inputs, labels, work.precision, needs_input_grad=judges)
+            if why and work.ranks.is_main:
+                warnings.warn(f"the {player.role} runs eagerly, its compilation failed: {why}", stacklevel=2)
+
+
+def _look_at_data(batches: Batches, *, resumed: bool) -> Tensor | None:
+    """Check the first batch of a new run and keep some for the grid of reals; the stream goes back to its start."""
+    if resumed or not batches.source.ordered_by_us:
+        return None
+    first = batches.next()
+    check_data(first, batches.source.spec)
+    batches.seek(0)
+    return first.real[:REALS_SHOWN].clone()
+
+
+def _labels(source: Source) -> Labels:
+    return Labels.like(labels_of(source.dataset), source.spec.num_classes)
+
+
+def _total_steps(source: Source, settings: RunSettings) -> int:
+    if settings.steps is not None:
+        return settings.steps
+    if settings.epochs is None:
+        raise ValueError("expected epochs or steps, got neither")
+    if not hasattr(source.dataset, "__len__"):
+        raise ValueError("expected steps for data without a length, got epochs")
+    return math.ceil(settings.epochs * len(source) / (settings.batch_size * settings.discriminator_steps))
+
+
+def _every(asked: int | None, total_steps: int, times: int) -> int:
+    return max(1, total_steps // times) if asked is None else asked
+
+
+def _same(images: Tensor) -> Tensor:
+    return images

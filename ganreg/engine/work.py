@@ -1,0 +1,162 @@
+"""What the phases of a step share: the parts, this step's batch, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganreg.contracts import STATISTICS, DiscriminatorOutput, Loss, PenaltyContext, Regularizer
+from ganreg.engine.distributed import ALONE, Ranks
+from ganreg.engine.gate import Gate
+from ganreg.engine.networks import Player
+from ganreg.engine.precision import FULL, Precision
+from ganreg.engine.state import State
+
+FINITE = STATISTICS.index("finite")
+
+
+@dataclass(slots=True)
+class Draw:
+    """A part of a batch, real and made: all of it, unless gradients are accumulated over several parts."""
+
+    real: Tensor  # [n, *shape]
+    labels: Tensor | None  # [n]
+    is_first: bool
+    latents: Tensor = field(init=False)  # [n, latent_dim]
+    fake_labels: Tensor | None = field(init=False)
+    fake: Tensor = field(init=False)  # [n, *shape]
+    real_output: DiscriminatorOutput | None = None
+    fake_output: DiscriminatorOutput | None = None
+
+
+@dataclass
+class Work:
+    """A step at work."""
+
+    state: State
+    generator: Player
+    discriminator: Player
+    loss: Loss
+    regularizers: Sequence[Regularizer]
+    augment: Callable[[Tensor], Tensor]
+    gate: Gate
+    fake_labels: Callable[[int], Tensor | None]
+    shares_latents: bool
+    parts: int = 1
+    precision: Precision = FULL
+    ranks: Ranks = ALONE
+    memory_format: torch.memory_format = torch.preserve_format
+
+    draws: list[Draw] = field(init=False)
+    values: dict[str, Tensor] = field(default_factory=dict)
+    _agreed: set[tuple[str, tuple[int, ...]]] = field(default_factory=set)
+
+    @property
+    def count(self) -> int:
+        """Samples of an update, over all parts and ranks."""
+        return self.ranks.size * sum(len(draw.real) for draw in self.draws)
+
+    def draw_real(self) -> None:
+        """This rank's share of a batch of data, one for each update of D."""
+        real, labels = self.state.batches.next()
+        if real.dim() == 4:
+            real = real.contiguous(memory_format=self.memory_format)
+        pairs = zip(self._parts(real), self._parts(labels), strict=True)
+        self.draws = [Draw(part, chosen, is_first=not index) for index, (part, chosen) in enumerate(pairs)]
+
+    def draw_latents(self) -> None:
+        """Latents and labels of this rank's fakes: every rank draws those of all and takes its share."""
+        latents = torch.randn(self.count, self.generator.latent_dim, generator=self.state.rng, device=self.state.device)
+        labels = self.fake_labels(self.count)
+        pairs = zip(self._parts(self.ranks.share(latents)), self._parts(self.ranks.share(labels)), strict=True)
+        for draw, (part, chosen) in zip(self.draws, pairs, strict=True):
+            draw.latents, draw.fake_labels = part, chosen
+
+    def _parts(self, tensor: Tensor | None) -> Sequence[Any]:
+        """[N, ...] in equal parts."""
+        return tensor.chunk(self.parts) if tensor is not None else [None] * self.parts
+
+    def make_fake(self, draw: Draw, *, with_graph: bool) -> None:
+        """Samples from a draw's latents; with the graph when G will learn from these."""
+        with torch.set_grad_enabled(with_graph):
+            fake = self.generator(draw.latents, draw.fake_labels)
+            draw.fake = fake if fake.dtype.itemsize > 2 else fake.float()  # augmentations see what they see in reals
+
+    def judge(self, samples: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        """Augmented samples through D, compiled where it is."""
+        return as_output(self.discriminator(self.augment(samples), labels))
+
+    def judge_eagerly(self, samples: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
+        """As `judge`, but never compiled: a penalty differentiates twice, which compiled code cannot."""
+        return as_output(self.discriminator.eager(self.augment(samples), labels))
+
+    def scale(self, network: str) -> float | Tensor:
+        """What the logits' gradients of one part carry: its share of the batch, and the loss scale of 16-bit floats."""
+        scaler = self.gate.scalers.get(network)
+        return 1.0 / self.parts if scaler is None else scaler.scale / self.parts
+
+    def note(self, name: str, value: Tensor, draw: Draw) -> None:
+        """A value of this step: the mean over its parts."""
+        if self.parts == 1:
+            self.values[name] = value.detach()
+        elif draw.is_first:
+            self.values[name] = value.detach() / self.parts
+        else:
+            self.values[name] = self.values[name] + value.detach() / self.parts
+
+    def average(self, network: str) -> None:
+        """Gradients, values and buffers: the mean over all ranks."""
+        if self.ranks.size == 1:
+            return
+        players = {"discriminator": self.discriminator, "generator": self.generator}
+        parameters = list(players[network].network.parameters())
+        self._agree_on_gradients(network, parameters)
+        done = players.values() if network == "generator" else ()  # before, a graph may still need G's statistics
+        buffers = [one for player in done for one in player.network.buffers() if one.is_floating_point()]
+        self.values = {name: value.clone() for name, value in self.values.items()}  # none is a view of what a part keeps
+        grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        finite = self.ranks.average([*grads, *buffers, *self.values.values()])
+        self.gate.note_own(finite)
+        flag = self.values["statistics"][FINITE]
+        flag.floor_()  # 1 only where every rank's is
+
+    def _agree_on_gradients(self, network: str, parameters: Sequence[nn.Parameter]) -> None:
+        """A different set of gradients would be averaged wrongly.  Looked at once for each set of due phases."""
+        due = tuple(
+            index
+            for index, one in enumerate(self.regularizers)
+            if one.network == network and self.state.step % one.interval == 0
+        )
+        if (network, due) in self._agreed:
+            return
+        self._agreed.add((network, due))
+        has = "".join("01"[parameter.grad is not None] for parameter in parameters)
+        self.ranks.check_agree({f"{network}'s weights that have a gradient": has}, step=self.state.step)
+
+    def context(self, draw: Draw, network: str, *, joins: bool) -> PenaltyContext:
+        """What a penalty sees: outputs of this phase only where it joins the phase's backward; G's graph only in G's."""
+        return PenaltyContext(
+            generator=self.generator.network,
+            discriminator=self.discriminator.network,
+            augment=self.augment,
+            judge=self.judge_eagerly,
+            real=draw.real,
+            fake=draw.fake if joins and network == "generator" else draw.fake.detach(),
+            latents=draw.latents,
+            labels=draw.labels,
+            fake_labels=draw.fake_labels,
+            real_output=draw.real_output if joins else None,
+            fake_output=draw.fake_output if joins else None,
+            step=self.state.step,
+            images=self.state.images,
+            rng=self.state.rng,
+        )
+
+
+def as_output(answer: Tensor | DiscriminatorOutput) -> DiscriminatorOutput:
+    """A discriminator may answer with logits alone."""
+    return answer if isinstance(answer, DiscriminatorOutput) else DiscriminatorOutput(answer)

@@ -1,0 +1,107 @@
+"""A batch in parts, gradients of bounded length, and what a step costs in memory."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import ganreg
+from ganreg.engine.phases import phases
+from tests.engine.small import bits, game, points, train, work
+from tests.engine.test_step import Recorder
+
+
+@pytest.mark.parametrize("parts", [2, 4, 8])
+def test_a_batch_in_parts_trains_as_the_whole(parts):
+    def run(accumulate):
+        torch.manual_seed(0)
+        r1 = ganreg.create("regularizer", "r1", weight=0.5, interval=2)
+        sgd = [lambda params: torch.optim.SGD(params, lr=0.05)] * 2
+        options = {"generator_optimizer": sgd[0], "discriminator_optimizer": sgd[1], "regularizers": [r1]}
+        return train(game(), steps=6, latents="fresh", accumulate=accumulate, **options)
+
+    whole, parted = run(1), run(parts)
+
+    for name in ("loss_d", "loss_g", "d_real", "d_fake", "accuracy_d", "penalty_R1", "images"):
+        assert parted.history[name] == pytest.approx(whole.history[name], rel=2e-5)
+    for one, other in zip(whole.gan, parted.gan, strict=True):
+        torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=1e-5, atol=1e-6)
+
+
+def test_parts_are_judged_one_after_the_other():
+    sizes = []
+    gan = game()
+    gan.discriminator.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
+
+    train(gan, steps=1, accumulate=4)
+
+    assert sizes[-12:] == [2] * 12  # reals and fakes of four parts, then the fakes of four parts
+
+
+def test_a_penalty_that_joins_the_backward_is_a_mean_over_parts_too():
+    def run(accumulate):
+        recorder = Recorder("discriminator", shares_forward=True)
+        ours = work(game(), regularizers=[recorder], shared=False)
+        ours.parts = accumulate
+        for phase in phases(ours.regularizers, 1):
+            phase.run(ours)
+        return ours
+
+    whole, parted = run(1), run(2)
+
+    assert parted.values["penalty_Recorder"] == pytest.approx(whole.values["penalty_Recorder"])
+    assert parted.values["total_discriminator"].item() == pytest.approx(whole.values["total_discriminator"].item(), rel=1e-5)
+    torch.testing.assert_close(parted.state.gan.discriminator.state_dict(), whole.state.gan.discriminator.state_dict())
+
+
+def gradient_norms(clip):
+    ours = work(game())
+    ours.gate.clip = clip
+    norms = {}
+    for phase in phases((), 1):
+        phase.run(ours)
+        if phase.name.endswith("update"):
+            player = ours.discriminator if "discriminator" in phase.name else ours.generator
+            grads = [parameter.grad.flatten() for parameter in player.network.parameters()]
+            norms[player.role] = torch.cat(grads).norm().item()
+    return norms, ours
+
+
+def test_a_gradient_that_is_too_long_is_cut_and_a_short_one_keeps_its_bits():
+    free, plain = gradient_norms(None)
+    longest = max(free.values())
+
+    cut, _ = gradient_norms(longest / 4)
+    wide, same = gradient_norms(longest * 4)
+
+    assert max(cut.values()) == pytest.approx(longest / 4, rel=1e-4)
+    assert wide == free
+    assert bits(same.state.gan.generator) == bits(plain.state.gan.generator)
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="not run: no /proc")
+def test_memory_does_not_grow_over_2000_steps():
+    held = []
+
+    class Scale(ganreg.Observer):
+        every = 250
+
+        def stepped(self, step, values):
+            gc.collect()
+            held.append(resident())
+
+    train(game(norm=True), dataset=points(64), steps=2000, log_every=50, regularizers=["r1"], observers=[Scale()])
+
+    slope = (sum(held[-3:]) - sum(held[1:4])) / 3 / (250 * 4)  # bytes a step, after the first steps have filled the caches
+    assert len(held) == 8
+    assert slope < 256

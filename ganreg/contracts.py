@@ -226,7 +226,11 @@ class Generator(Protocol):
 
 
 class Discriminator(Protocol):
-    """`build(spec, **settings) -> nn.Module`: samples [N, *spec.shape] -> logits [N, ...], never a probability."""
+    """`build(spec, **settings) -> nn.Module`: samples [N, *spec.shape] -> logits [N, ...], never a probability.
+
+    Optional: `per_sample = True` says that no sample's logits depend on another's (no batch norm); reals and fakes are then
+    judged in one pass.
+    """
 
     def __call__(self, x: Tensor, labels: Tensor | None = None) -> Tensor | DiscriminatorOutput: ...
 

@@ -7,13 +7,12 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganreg import settings as settings_of
 from ganreg.assembly.changes import refuse_changes
 from ganreg.assembly.environment import devices
 from ganreg.contracts import GAN
@@ -25,7 +24,7 @@ from ganreg.engine.data import check as check_data
 from ganreg.engine.distributed import Ranks
 from ganreg.engine.gate import Gate, without_flag
 from ganreg.engine.networks import Player
-from ganreg.engine.precision import Scaler, resolve
+from ganreg.engine.precision import Precision, Scaler, resolve
 from ganreg.engine.run import Run, RunSettings
 from ganreg.engine.sampling import Labels
 from ganreg.engine.state import State
@@ -40,7 +39,7 @@ CHECKPOINTS_A_RUN = 5
 REALS_SHOWN = 64
 
 LATER_SETTINGS = (*("accumulate", "clip", "precision", "tf32", "channels_last", "compile", "sync_batchnorm", "rank_timeout"),)
-"""Settings that came after the first checkpoints; their defaults are what was done before."""
+"""Settings that came after the first checkpoints."""
 
 OptimizerMaker = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -83,10 +82,12 @@ def ready(
     device = distributed.local_device(device_of(settings.device))
     library.require(device.type)
     ranks = distributed.start(device, seed=settings.seed, timeout=settings.rank_timeout)
+    settings = decided(settings, device)
+    config = {**config, **{name: getattr(settings, name) for name in ("precision", "channels_last", "compile")}}
     check_fit(parts.gan, parts.source.spec)
     check_loss(parts.loss)
     check_regularizers(parts.regularizers, parts.gan.generator)
-    layout = _memory_format(settings.channels_last, device)
+    layout = torch.channels_last if settings.channels_last == "on" else torch.preserve_format
     for network in parts.gan:
         network.to(device, memory_format=layout).train()
         if settings.sync_batchnorm:
@@ -140,7 +141,7 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
     if device.type != "cpu":
         for name in without_flag(optimizers.values()):
             warnings.warn(f"the optimizer {name} costs one wait for the device at every step", stacklevel=2)
-    precision = resolve(settings.precision, device)
+    precision = Precision(settings.precision, device.type)
     scalers = {name: Scaler(device) for name in networks} if precision.scales else {}
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = settings.tf32
@@ -196,9 +197,8 @@ def _restore(run: Run, run_dir: Path, allow_change: Sequence[str]) -> None:
 
 def _unsaid() -> dict[str, Any]:
     """What a run of an earlier version did where a newer one has a setting."""
-    model = settings_of.model_of(RunSettings)
-    plain = settings_of.plain(model, {name: getattr(RunSettings(), name) for name in model.model_fields})
-    return {name: plain[name] for name in LATER_SETTINGS}
+    first = replace(RunSettings(), precision="fp32", channels_last="off", compile="off")
+    return {name: getattr(first, name) for name in LATER_SETTINGS}
 
 
 def _gather(run: Run, ranks: Ranks) -> None:
@@ -219,9 +219,14 @@ def _check_divides(settings: RunSettings, ranks: Ranks) -> None:
         )
 
 
-def _memory_format(asked: str, device: torch.device) -> torch.memory_format:
-    on = asked == "on" or (asked == "auto" and device.type == "cuda")
-    return torch.channels_last if on else torch.preserve_format
+def decided(settings: RunSettings, device: torch.device) -> RunSettings:
+    """What every `auto` comes to here, so that a run that goes on elsewhere stays the same run.  Raises DeviceError."""
+    return replace(
+        settings,
+        precision=cast("Any", resolve(settings.precision, device).name),
+        channels_last="on" if settings.channels_last == "auto" else settings.channels_last,
+        compile="off" if settings.compile == "auto" else settings.compile,
+    )
 
 
 def _compile(work: Work, run: Run) -> None:

@@ -1,6 +1,7 @@
 """What is fast, measured here: ours beside a peer in one interleaved run.
 
-`interleave.py` is the ruler, `loss.py` measures the fused loss, `step.py` a whole step of training, `chart.py` draws what it found, `machine.py` says where.
+`interleave.py` is the ruler, `loss.py` measures the fused loss, `step.py` a whole step of training, `chart.py` draws,
+`machine.py` says where.
 The settings below stand here because the command line shows them without importing torch.
 """
 

@@ -1,14 +1,16 @@
 """A whole training step beside the loop of the public tutorials: the same networks, batch size and data, in one process.
 
     ganreg     the engine at its defaults: moving average, gate, a log line every 50 steps
-    tutorial   D ends in a sigmoid, BCELoss against labels filled each step, Adam as torch makes it, five .item() a step
+    tutorial   D ends in a sigmoid, BCELoss against labels filled each step, Adam as torch makes it, five .item() a step, its
+               data from a DataLoader
+    bare       the same, its data cut into batches beforehand
 
-A case is a pair of networks and a batch size.  Both find their data in memory; the tutorial's is cut into batches beforehand.
+A case is a pair of networks and a batch size.  All data lies in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict
 from itertools import cycle
@@ -17,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from ganreg import registry as registries
 from ganreg.assembly.ready import Parts, ready
@@ -77,7 +80,7 @@ def measure(
 
 
 def make(case: str, device: str, options: dict[str, Any]) -> dict[str, Step]:
-    """Both contenders of a case: calls that take one step."""
+    """The contenders of a case: calls that take one step."""
     name, batch_size = CASES[case]
     spec = SPECS[name]
     with torch.random.fork_rng():
@@ -88,7 +91,8 @@ def make(case: str, device: str, options: dict[str, Any]) -> dict[str, Step]:
         peer = deepcopy(gan)
         return {
             "ganreg": _ours(gan, samples, batch_size, device, options),
-            "tutorial": _tutorial(peer, samples, batch_size, device),
+            "tutorial": _tutorial(deepcopy(peer), _loaded(samples, batch_size), device),
+            "bare": _tutorial(peer, cycle(torch.split(samples.to(device), batch_size)), device),
         }
 
 
@@ -109,17 +113,22 @@ def _ours(gan: GAN, samples: Tensor, batch_size: int, device: str, options: dict
     return lambda: loop.train(work, turn, observers, last_step=work.state.step + 1, is_end=False)
 
 
-def _tutorial(gan: GAN, samples: Tensor, batch_size: int, device: str) -> Step:
-    """After the DCGAN tutorial of pytorch.org, whose lines every beginner copies; only the data is nearer at hand."""
+def _loaded(samples: Tensor, batch_size: int) -> Iterator[Tensor]:
+    while True:
+        for (batch,) in DataLoader(TensorDataset(samples), batch_size=batch_size, shuffle=True, drop_last=True):
+            yield batch
+
+
+def _tutorial(gan: GAN, batches: Iterator[Tensor], device: str) -> Step:
+    """After the DCGAN tutorial of pytorch.org, whose lines every beginner copies."""
     generator, discriminator = gan.generator.to(device), nn.Sequential(gan.discriminator, nn.Sigmoid()).to(device)
     criterion = nn.BCELoss()
     of_d = torch.optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
     of_g = torch.optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
-    batches = cycle(samples.to(device).split(batch_size))
 
     def step() -> tuple[float, ...]:
         discriminator.zero_grad()
-        real = next(batches)
+        real = next(batches).to(device)
         label = torch.full((len(real),), 1.0, device=device)
         output = discriminator(real).view(-1)
         loss_real = criterion(output, label)
@@ -162,7 +171,7 @@ def _row(case: str, device: str, rounds: int, options: dict[str, Any]) -> dict[s
             }
             for name in contenders
         },
-        "ratio": asdict(timings.ratio("tutorial", "ganreg")),
+        "ratios": {f"{peer} / ganreg": asdict(timings.ratio(peer, "ganreg")) for peer in ("tutorial", "bare")},
     }
 
 
@@ -179,7 +188,7 @@ def _waited(step: Step, device: str) -> Step:
 
 
 def profile(case: str, device: str, options: dict[str, Any], trace: Path) -> list[tuple[str, float, float]]:
-    """A Chrome trace of some of our steps -> the dearest operators: name, milliseconds a step, calls a step; host syncs last."""
+    """A Chrome trace of some of our steps -> the dearest operators, and last the host syncs: name, ms and calls a step."""
     step = make(case, device, options)["ganreg"]
     for _ in range(PROFILED):
         step()

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ganreg.bench import DTYPES, LEAST_ROUNDS, ROUNDS, SIZES
+from ganreg.bench import CASES, DTYPES, LEAST_ROUNDS, ROUNDS, SIZES
 from ganreg.cli import output
 from ganreg.cli.group import Verbs
 from ganreg.cli.session import with_shared_options
@@ -84,11 +84,82 @@ def _tell(told: dict[str, Any]) -> None:
         output.say(output.clean(reason))
 
 
+@with_shared_options
+@click.command()
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="where")
+@click.option(
+    "--case",
+    "cases",
+    type=click.Choice(list(CASES)),
+    multiple=True,
+    default=list(CASES),
+    show_default=True,
+    help="networks and samples per update; repeats",
+)
+@click.option("--rounds", type=click.IntRange(min=LEAST_ROUNDS), default=ROUNDS, show_default=True, help="of all contenders")
+@click.option(
+    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True, help="ours"
+)
+@click.option("--channels-last", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
+@click.option("--compile", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
+@click.option("--json", "json_file", metavar="FILE", help="write everything as JSON; - for stdout, instead of the table")
+@click.option(
+    "--profile", "trace", metavar="TRACE.json", help="instead: write a trace for Chrome of our steps, and tell the dearest"
+)
+def step(
+    device: str,
+    cases: tuple[str, ...],
+    rounds: int,
+    precision: str,
+    channels_last: str,
+    compile: str,
+    json_file: str | None,
+    trace: str | None,
+) -> None:
+    """Time a whole training step beside the plain loop of the public tutorials: the same networks, batch and data.
+
+    All take turns in one process. A ratio is the median over rounds, with its quartiles.
+    """
+    _check_places(json_file, None)
+    _check_places(trace, None)
+    from ganreg.bench.step import measure, profile
+
+    options = {"precision": precision, "channels_last": channels_last, "compile": compile}
+    if trace:
+        rows = profile(cases[0], device, options, Path(trace))
+        output.table(["operator", "ms a step", "calls a step"], ([name, f"{ms:.2f}", f"{calls:g}"] for name, ms, calls in rows))
+        output.say(f"{trace}: open it at chrome://tracing")
+        return
+    told = measure(device=device, cases=cases, rounds=rounds, options=options, tell=output.complain)
+    if json_file == STDOUT:
+        output.say(json.dumps(told, indent=1, ensure_ascii=False))
+    else:
+        _say_where(told)
+        output.table(["case", "contender", "a step", "images/s", "takes, of ganreg"], _step_rows(told))
+    if json_file and json_file != STDOUT:
+        _write(json_file, json.dumps(told, indent=1, ensure_ascii=False) + "\n", "--json")
+
+
+def _step_rows(told: dict[str, Any]) -> Iterator[list[str]]:
+    for row in told["rows"]:
+        for name, found in row["contenders"].items():
+            yield [
+                row["case"],
+                name,
+                _seconds(found["median"]),
+                f"{found['images_per_second']:.0f}",
+                _times(row["ratios"].get(f"{name} / ganreg")),
+            ]
+
+
 bench = with_shared_options(
     Verbs(
         "bench",
         help="Measure what is fast here: ours beside torch's own.",
-        verbs={"loss": ("ganreg.cli.bench:loss", "Time the fused loss beside torch's eager and compiled ones.")},
+        verbs={
+            "loss": ("ganreg.cli.bench:loss", "Time the fused loss beside torch's eager and compiled ones."),
+            "step": ("ganreg.cli.bench:step", "Time a training step beside the loop of the public tutorials."),
+        },
     )
 )
 

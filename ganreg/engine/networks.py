@@ -14,6 +14,7 @@ from ganreg.errors import ContractError
 class Player:
     """One of the two networks; labels are passed only where the data has classes and `forward` takes them.
 
+    `per_sample`, the network's own word: what it makes of a sample depends on no other sample of the batch.
     `call` is what a main phase runs: the network, or a compiled form of it.
     """
 
@@ -22,6 +23,7 @@ class Player:
         self.role = role
         self._passes_labels = num_classes > 0 and "labels" in inspect.signature(network.forward).parameters
         self.call: Any = network
+        self.per_sample = bool(getattr(network, "per_sample", False))
         self._trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
         if role == "generator":
             self.latent_dim = _latent_dim(network)

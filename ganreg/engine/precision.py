@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from ganreg.errors import DeviceError, NonFiniteError
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PROCESSOR_BF16 = frozenset({"avx512_bf16", "amx_bf16"})
 LEAST_BF16 = (8, 0)
 """The compute capability from which on a card multiplies bfloat16 itself."""
 
@@ -46,13 +48,28 @@ FULL = Precision("fp32", "cpu")
 
 
 def resolve(asked: str, device: torch.device) -> Precision:
-    """ "auto" -> bf16 on a card that has it, else fp32.  Raises DeviceError for what the device cannot do."""
-    has_bf16 = device.type != "cuda" or torch.cuda.get_device_capability(device) >= LEAST_BF16
-    if asked == "bf16" and not has_bf16:
+    """ "auto" -> bf16 where the hardware multiplies it itself, else fp32.  Raises DeviceError for what a card cannot do."""
+    if asked == "bf16" and device.type == "cuda" and not has_bf16(device):
         raise DeviceError("this card has no bfloat16", at="--precision", fix="--precision fp16, or fp32")
     if asked == "auto":
-        asked = "bf16" if device.type == "cuda" and has_bf16 else "fp32"
+        asked = "bf16" if has_bf16(device) else "fp32"
     return Precision(asked, device.type)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is multiplied in hardware; emulation on a processor is ten times slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= LEAST_BF16
+    return device.type == "cpu" and bool(PROCESSOR_BF16 & processor_flags())
+
+
+def processor_flags() -> frozenset[str]:
+    """What the processor can do, in Linux's words; nothing elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features"))), ()))
 
 
 class Scaler:

@@ -28,7 +28,7 @@ class RunSettings:
     clip: Annotated[float, Field(gt=0, description="longest gradient of a network (2-norm); none: any length")] | None = None
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16"],
-        Field(description="of the networks' arithmetic; auto: bf16 on a card that has it, else fp32"),
+        Field(description="of the networks' arithmetic; auto: bf16 where the hardware multiplies it, else fp32"),
     ] = "auto"
     tf32: Annotated[bool, Field(description="on a card, let float32 products use TF32")] = True
     channels_last: Annotated[Switch, Field(description="pixels of all channels side by side; auto: on a card")] = "auto"

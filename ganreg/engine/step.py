@@ -28,9 +28,8 @@ def discriminator_main(work: Work) -> None:
     for draw in work.draws:
         with work.precision.autocast():
             work.make_fake(draw, with_graph=work.shares_latents)
-            draw.real_output = work.judge(draw.real, draw.labels)
-            draw.fake_output = work.judge(draw.fake.detach(), draw.fake_labels)
-        logits = draw.real_output.logits, draw.fake_output.logits
+            real_output, fake_output = work.judge_both(draw)
+        logits = real_output.logits, fake_output.logits
         result = value_and_grad.discriminator(work.loss, *logits, scale=work.scale("discriminator"))
         work.note("loss_d", result.value, draw)
         work.note("statistics", result.statistics, draw)

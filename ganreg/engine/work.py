@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -90,6 +90,21 @@ class Work:
         """Augmented samples through D, compiled where it is."""
         return as_output(self.discriminator(self.augment(samples), labels))
 
+    def judge_both(self, draw: Draw) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
+        """Reals and fakes through D: in one pass where D judges each sample by itself, which saves it reading its weights."""
+        fake = draw.fake.detach()
+        if not self.discriminator.per_sample:
+            outputs = self.judge(draw.real, draw.labels), self.judge(fake, draw.fake_labels)
+            draw.real_output, draw.fake_output = outputs
+            return outputs
+        samples = torch.cat([self.augment(draw.real), self.augment(fake)])
+        labels = (
+            torch.cat([draw.labels, draw.fake_labels]) if draw.labels is not None and draw.fake_labels is not None else None
+        )
+        outputs = halves(as_output(self.discriminator(samples, labels)))
+        draw.real_output, draw.fake_output = outputs
+        return outputs
+
     def judge_eagerly(self, samples: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
         """As `judge`, but never compiled: a penalty differentiates twice, which compiled code cannot."""
         return as_output(self.discriminator.eager(self.augment(samples), labels))
@@ -155,6 +170,18 @@ class Work:
             images=self.state.images,
             rng=self.state.rng,
         )
+
+
+def halves(output: DiscriminatorOutput) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
+    """What D said of reals and of fakes, from what it said of both."""
+    told = {one.name: getattr(output, one.name) for one in fields(output)}
+    extras = told.pop("extras")
+
+    def side(number: int) -> DiscriminatorOutput:
+        whole: dict[str, Any] = {name: value.chunk(2)[number] for name, value in told.items() if value is not None}
+        return DiscriminatorOutput(**whole, extras={name: value.chunk(2)[number] for name, value in extras.items()})
+
+    return side(0), side(1)
 
 
 def as_output(answer: Tensor | DiscriminatorOutput) -> DiscriminatorOutput:

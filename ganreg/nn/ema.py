@@ -29,9 +29,7 @@ class EMA:
         """Move towards the network; `closed` (0-dim, 1.0 after a refused update) leaves the average as it is, bit for bit."""
         share = (1.0 - self.settings.decay(batch_size, images)) * (1.0 - closed)
         averaged, current = [list(side) for side in zip(*self._pairs, strict=True)]
-        difference = torch._foreach_sub(current, averaged)
-        torch._foreach_mul_(difference, share)
-        torch._foreach_add_(averaged, difference)
+        torch._foreach_lerp_(averaged, current, [share] * len(averaged))  # one pass: a third of the time on a CPU, or less
 
 
 def _floats(network: nn.Module) -> list[Tensor]:

@@ -80,7 +80,7 @@ def work(gan: GAN, *, loss: Any = None, regularizers: Any = (), optimizer: Any =
 
 def train(gan: GAN | None = None, **options: Any) -> Any:
     """A short run without a word on the terminal."""
-    asked = {"steps": 6, "batch_size": 8, "log_every": 1, "progress": False} | options
+    asked = {"steps": 6, "batch_size": 8, "log_every": 1, "progress": False, "precision": "fp32"} | options
     return ganreg.train_gan(gan if gan is not None else game(), asked.pop("dataset", points()), **asked)
 
 

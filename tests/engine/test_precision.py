@@ -17,8 +17,25 @@ from tests.engine.small import CPU, bits, game, train, work
 CUDA = torch.device("cuda")
 
 
-def test_auto_is_full_precision_on_a_processor():
-    assert resolve("auto", CPU) == FULL
+@pytest.mark.parametrize(("flags", "auto"), [({"avx2"}, "fp32"), ({"avx512_bf16"}, "bf16"), ({"amx_bf16", "avx2"}, "bf16")])
+def test_auto_takes_bfloat16_where_the_processor_multiplies_it(monkeypatch, flags, auto):
+    monkeypatch.setattr(precision, "processor_flags", lambda: frozenset(flags))
+
+    assert resolve("auto", CPU).name == auto
+    assert resolve("bf16", CPU).name == "bf16"  # emulated, but as asked
+
+
+def test_the_processors_flags_are_read():
+    assert all(flag.isidentifier() or flag for flag in precision.processor_flags())
+
+
+def test_what_auto_came_to_is_stored(tmp_path, monkeypatch):
+    monkeypatch.setattr(precision, "processor_flags", lambda: frozenset({"avx512_bf16"}))
+    run = train(steps=2, precision="auto", out=tmp_path / "run").run_dir
+
+    told = (run / "config.yaml").read_text()
+    assert "precision: bf16\n" in told
+    assert "compile: 'off'\n" in told or 'compile: "off"\n' in told or "compile: off\n" in told
 
 
 @pytest.mark.parametrize(("capability", "auto"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")])

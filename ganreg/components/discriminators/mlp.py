@@ -20,6 +20,8 @@ SLOPE = 0.2
 class MLPDiscriminator(nn.Module):
     """Samples [N, *spec.shape] -> logits [N]; labels are ignored."""
 
+    per_sample = True
+
     def __init__(
         self,
         spec: DataSpec,

@@ -48,6 +48,7 @@ class Ranks:
     size: int = 1
     seed: int = 0
     watch: Any = field(default=None, repr=False)  # a gloo group, for barriers and for plain values
+    _rooms: dict[tuple[str, int], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_main(self) -> bool:
@@ -63,22 +64,33 @@ class Ranks:
         if self.size > 1:
             torch.manual_seed(((self.seed * 1_000_003 + step) * self.size + self.rank) % 2**63)
 
-    def average(self, tensors: Sequence[Tensor]) -> Tensor | None:
-        """Replace each by its mean over ranks -> whether this rank's own were finite (0-dim, bool); None when alone."""
+    def average(self, tensors: Sequence[Tensor], what: str = "") -> tuple[list[Tensor], Tensor | None]:
+        """Each one's mean over ranks, and whether this rank's own were finite (0-dim, bool; None when alone).
+
+        The means lie in memory that the next call about the same `what` writes over: at a step's end they are old.
+        """
         if self.size == 1:
-            return None
+            return list(tensors), None
         flying = []
         with self._named("a gradient was averaged"), torch.no_grad():
-            for bucket in _buckets(tensors):
-                flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
+            for number, bucket in enumerate(_buckets(tensors)):
+                flat = self._room((what, number), sum(tensors[index].numel() for index in bucket), tensors[bucket[0]])
+                torch.cat([_in_memory_order(tensors[index]) for index in bucket], out=flat)
                 finite = torch.isfinite(flat.sum())
                 flying.append((bucket, flat, finite, dist.all_reduce(flat, async_op=True)))
+            means: dict[int, Tensor] = {}
             for bucket, flat, _, handle in flying:
                 handle.wait()
                 flat /= self.size
-                for tensor, part in zip(bucket, torch.split(flat, [tensor.numel() for tensor in bucket]), strict=True):
-                    tensor.copy_(part.view_as(tensor))
-        return torch.stack([finite for _, _, finite, _ in flying]).all()
+                parts = torch.split(flat, [tensors[index].numel() for index in bucket])
+                means |= {index: _laid_as(part, tensors[index]) for index, part in zip(bucket, parts, strict=True)}
+        return [means[index] for index in range(len(tensors))], torch.stack([finite for _, _, finite, _ in flying]).all()
+
+    def _room(self, key: tuple[str, int], count: int, like: Tensor) -> Tensor:
+        """The same memory at every step: fresh memory costs a page fault each 4 KiB."""
+        if key not in self._rooms or self._rooms[key].numel() != count or self._rooms[key].dtype != like.dtype:
+            self._rooms[key] = torch.empty(count, dtype=like.dtype, device=like.device)
+        return self._rooms[key]
 
     def broadcast(self, tensors: Sequence[Tensor]) -> None:
         """Give every rank the main rank's."""
@@ -200,18 +212,31 @@ def local_device(device: torch.device) -> torch.device:
     return device
 
 
-def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Tensors of one dtype each, up to BUCKET_BYTES together."""
-    by_dtype: dict[torch.dtype, list[Tensor]] = {}
-    for tensor in tensors:
-        by_dtype.setdefault(tensor.dtype, []).append(tensor)
+def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[int]]:
+    """Indices of tensors of one dtype each, up to BUCKET_BYTES together."""
+    by_dtype: dict[torch.dtype, list[int]] = {}
+    for index, tensor in enumerate(tensors):
+        by_dtype.setdefault(tensor.dtype, []).append(index)
     for same in by_dtype.values():
-        bucket: list[Tensor] = []
+        bucket: list[int] = []
         size = 0
-        for tensor in same:
-            if bucket and size + tensor.nbytes > BUCKET_BYTES:
+        for index in same:
+            if bucket and size + tensors[index].nbytes > BUCKET_BYTES:
                 yield bucket
                 bucket, size = [], 0
-            bucket.append(tensor)
-            size += tensor.nbytes
+            bucket.append(index)
+            size += tensors[index].nbytes
         yield bucket
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether its numbers lie side by side, in some order of its dimensions."""
+    return tensor.is_contiguous() or (tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
+
+
+def _in_memory_order(tensor: Tensor) -> Tensor:
+    return tensor.as_strided((tensor.numel(),), (1,)) if _is_whole(tensor) else tensor.reshape(-1)
+
+
+def _laid_as(flat: Tensor, like: Tensor) -> Tensor:
+    return flat.as_strided(like.size(), like.stride()) if _is_whole(like) else flat.view(like.size())

@@ -132,12 +132,16 @@ class Work:
         self._agree_on_gradients(network, parameters)
         done = players.values() if network == "generator" else ()  # before, a graph may still need G's statistics
         buffers = [one for player in done for one in player.network.buffers() if one.is_floating_point()]
-        self.values = {name: value.clone() for name, value in self.values.items()}  # none is a view of what a part keeps
-        grads = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        finite = self.ranks.average([*grads, *buffers, *self.values.values()])
+        learning = [parameter for parameter in parameters if parameter.grad is not None]
+        grads = [parameter.grad for parameter in learning if parameter.grad is not None]
+        means, finite = self.ranks.average([*grads, *buffers, *self.values.values()], network)
         self.gate.note_own(finite)
-        flag = self.values["statistics"][FINITE]
-        flag.floor_()  # 1 only where every rank's is
+        for parameter in learning:
+            parameter.grad = means.pop(0)
+        for buffer in buffers:
+            buffer.copy_(means.pop(0))
+        self.values = {name: mean.clone() for name, mean in zip(self.values, means, strict=True)}
+        self.values["statistics"][FINITE].floor_()  # 1 only where every rank's is
 
     def _agree_on_gradients(self, network: str, parameters: Sequence[nn.Parameter]) -> None:
         """A different set of gradients would be averaged wrongly.  Looked at once for each set of due phases."""

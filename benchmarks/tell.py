@@ -1,6 +1,6 @@
 """Write the figures of committed results into the pages that tell them, between their markers.
 
-python benchmarks/tell.py            # rewrites README.md and docs/kernel.md
+python benchmarks/tell.py            # rewrites README.md and the pages in docs
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LOSS_HEADINGS = (
     *("dtype", "N", "fused", "in place", "eager", "compiled"),
     *("eager / fused", "compiled / fused", "eager / in place", "of a copy's speed"),
 )
-PAGES = (ROOT / "README.md", ROOT / "docs" / "kernel.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("kernel.md", "engine.md", "scaling.md")))
 
 
 def result(name: str) -> dict[str, Any]:
@@ -144,10 +144,48 @@ def _ulp(number: float | None) -> str:
     return f"{number:,.0f}" if number >= 100 else f"{number:.2f}".rstrip("0").rstrip(".")
 
 
+def step_speed() -> str:
+    """A table for each result of `ganreg bench step`, and a line where there is none of a card."""
+    runs = [told for path in sorted(RESULTS.glob("step_*.json")) if (told := result(path.name))["kind"] == "step"]
+    missing = [] if any(run["device"] == "cuda" for run in runs) else ["CUDA: not run."]
+    return "\n\n".join([*map(_step_table, runs), *missing])
+
+
+def _step_table(run: dict[str, Any]) -> str:
+    place = run["machine"]
+    where = place["card"] or f"{place['processor']}, {place['cores']} cores"
+    lines = [
+        f"**{where}, {run['precision']}** (torch {run['torch']}, Python {run['python']}; {run['date'][:10]}):",
+        "",
+        "| networks and batch | ganreg, a step | images/s | tutorial / ganreg | bare / ganreg |",
+        "|---|---|---|---|---|",
+    ]
+    for row in run["rows"]:
+        ours = row["contenders"]["ganreg"]
+        ratios = [row["ratios"][f"{peer} / ganreg"] for peer in ("tutorial", "bare")]
+        cells = [row["case"], _seconds(ours["median"]), f"{ours['images_per_second']:,.0f}"]
+        cells += [f"{one['median']:.2f} ({one['low']:.2f} – {one['high']:.2f})" for one in ratios]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"Medians over {run['rounds']} rounds (quartiles). `{' '.join(run['command'])}`"])
+
+
+def ranks_speed() -> str:
+    """The line of benchmarks/results/ranks_cpu.json."""
+    told = result("ranks_cpu.json")
+    each = ", ".join(f"{one:.2f}" for one in told["two_over_one"]["each"])
+    return (
+        f"Two ranks with one thread each made {told['two_over_one']['median']:.2f} of the images a second of one rank with two "
+        f"threads ({each}; DCGAN, 64x64, 32 images an update, {told['machine']['processor']}, "
+        f"{told['machine']['cores']} cores, gloo). `{' '.join(told['command'])}`"
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "digits-quality": digits_quality,
     "loss-speed": loss_speed,
     "loss-accuracy": loss_accuracy,
+    "step-speed": step_speed,
+    "ranks-speed": ranks_speed,
 }
 
 

@@ -19,7 +19,7 @@ from .bench.results import measured
 
 ROOT = Path(__file__).parents[1]
 KERNEL = (ROOT / "docs" / "kernel.md").read_text(encoding="utf-8")
-PARTS = ["digits-quality", "loss-speed", "loss-accuracy"]
+PARTS = ["digits-quality", "loss-speed", "loss-accuracy", "step-speed", "ranks-speed"]
 ACCURACY = {
     "kind": "loss-accuracy",
     "command": ["python", "accuracy.py"],
@@ -34,6 +34,26 @@ ACCURACY = {
             "ours": {"avx2": 1.7, "scalar": 1.8},
             "reference": 0.5,
             "torch": 17_000_000.0,
+        }
+    ],
+}
+
+RATIO = {"median": 1.5, "low": 1.4, "high": 1.6}
+STEP = {
+    "kind": "step",
+    "device": "cpu",
+    "precision": "fp32",
+    "rounds": 7,
+    "command": ["ganreg", "bench", "step"],
+    "machine": {"card": None, "processor": "Abacus", "cores": 2},
+    "torch": "2",
+    "python": "3",
+    "date": "2026-01-02",
+    "rows": [
+        {
+            "case": "mlp-784-b64",
+            "contenders": {"ganreg": {"median": 0.0071, "images_per_second": 9014.2}},
+            "ratios": {"tutorial / ganreg": RATIO, "bare / ganreg": RATIO | {"median": 1.25}},
         }
     ],
 }
@@ -79,6 +99,8 @@ def test_a_figure_that_was_edited_is_seen(tell: ModuleType, results: Path, name:
     put(results, "digits_quality.json", json.loads((ROOT / "benchmarks" / "results" / "digits_quality.json").read_text()))
     put(results, "loss_cpu.json", measured())
     put(results, "loss_accuracy.json", ACCURACY)
+    put(results, "step_cpu.json", STEP)
+    put(results, "ranks_cpu.json", json.loads((ROOT / "benchmarks" / "results" / "ranks_cpu.json").read_text()))
     page = tell.told(part(name))
     figures = list(re.finditer(r"\d+", page))
 
@@ -159,3 +181,13 @@ def test_the_page_tells_the_switches_of_the_kernel():
 
     for word in (*MODES, *VARIANTS):
         assert f"`{word}`" in KERNEL
+
+
+def test_the_table_of_steps_is_that_of_a_result(tell: ModuleType, results: Path):
+    put(results, "step_cpu.json", STEP)
+
+    told = tell.step_speed()
+
+    assert "**Abacus, 2 cores, fp32**" in told
+    assert "| mlp-784-b64 | 7.10 ms | 9,014 | 1.50 (1.40 – 1.60) | 1.25 (1.40 – 1.60) |" in told
+    assert told.endswith("CUDA: not run.")

@@ -32,6 +32,7 @@ from ganreg.engine.data import source_of
 from ganreg.engine.observers import Observers
 from ganreg.engine.observers.history import History
 from ganreg.engine.phases import phases
+from ganreg.engine.precision import resolve
 from ganreg.engine.settings import RunSettings
 
 SCHEMA = 1
@@ -75,6 +76,7 @@ def measure(
         "device": device,
         "rounds": rounds,
         "options": options or {},
+        "precision": resolve((options or {}).get("precision", "auto"), torch.device(device)).name,
         "rows": rows,
     }
 

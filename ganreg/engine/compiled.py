@@ -27,6 +27,8 @@ def compile_player(
                 player.learns(False)
                 _once(lambda: player(inputs.clone().requires_grad_(), labels), precision)
                 player.learns(True)
+            if player.per_sample:  # reals and fakes in one pass
+                inputs, labels = torch.cat([inputs, inputs]), torch.cat([labels, labels]) if labels is not None else None
             _once(lambda: player(inputs, labels), precision)
         except Exception as error:  # whatever the compiler raises; what is the network's own fault, its eager form raises, too
             player.call = player.network

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 import ganreg
+from ganreg.contracts import DiscriminatorOutput
 from ganreg.engine.phases import phases
+from ganreg.engine.work import halves
 from tests.engine.small import bits, game, points, train, work
 from tests.engine.test_step import Recorder
 
@@ -56,6 +58,38 @@ def test_a_penalty_that_joins_the_backward_is_a_mean_over_parts_too():
     assert parted.values["penalty_Recorder"] == pytest.approx(whole.values["penalty_Recorder"])
     assert parted.values["total_discriminator"].item() == pytest.approx(whole.values["total_discriminator"].item(), rel=1e-5)
     torch.testing.assert_close(parted.state.gan.discriminator.state_dict(), whole.state.gan.discriminator.state_dict())
+
+
+def test_reals_and_fakes_in_one_pass_are_judged_as_in_two():
+    passes = {}
+
+    def run(per_sample):
+        gan = game()
+        gan.discriminator.per_sample = per_sample
+        sizes = passes[per_sample] = []
+        gan.discriminator.register_forward_hook(lambda module, inputs, output: sizes.append(len(inputs[0])))
+        return train(gan, steps=5)
+
+    apart, together = run(False), run(True)
+
+    assert passes[False][-3:] == [8, 8, 8]
+    assert passes[True][-2:] == [16, 8]
+    for name in ("loss_d", "loss_g", "d_real", "d_fake", "accuracy_d"):
+        assert together.history[name] == pytest.approx(apart.history[name], rel=1e-5)
+
+
+def test_what_a_discriminator_says_beside_its_logits_is_split_too():
+    whole = DiscriminatorOutput(
+        torch.arange(4.0), class_logits=torch.arange(8.0).view(4, 2), extras={"depth": torch.arange(4.0) + 10}
+    )
+
+    real, fake = halves(whole)
+
+    assert real.logits.tolist() == [0, 1]
+    assert fake.logits.tolist() == [2, 3]
+    assert fake.class_logits.tolist() == [[4, 5], [6, 7]]
+    assert real.features is None
+    assert (real.extras["depth"].tolist(), fake.extras["depth"].tolist()) == ([10, 11], [12, 13])
 
 
 def gradient_norms(clip):

@@ -159,7 +159,7 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
         | {f"scale-{name}": scaler for name, scaler in scalers.items()},
     )
     spec = parts.source.spec
-    labels = _labels(parts.source)
+    labels = _labels(parts.source).on(device)
     work = Work(
         state=state,
         generator=Player(parts.gan.generator, role="generator", num_classes=spec.num_classes),

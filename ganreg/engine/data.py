@@ -150,7 +150,10 @@ class Batches:
     def next(self) -> Batch:
         """This rank's share of the next batch; `position` counts samples drawn by all ranks."""
         if self._tensors is not None:
-            chosen = self._order.indices(self.position, self.batch_size)[self.share].to(self.device)
+            chosen = self._order.indices(self.position, self.batch_size)[self.share]
+            if self.device.type == "cuda":
+                chosen = chosen.pin_memory()  # else the host would wait for the copy
+            chosen = chosen.to(self.device, non_blocking=True)
             batch = self._made([tensor.index_select(0, chosen) for tensor in self._tensors])
         else:
             if self._stream is None:

@@ -29,6 +29,10 @@ class Labels:
             return cls(torch.full((num_classes,), 1.0 / num_classes))
         return cls(torch.bincount(labels.flatten().cpu(), minlength=num_classes).double() / labels.numel())
 
+    def on(self, device: torch.device) -> Labels:
+        """The same, where they are drawn: a copy at each draw would make the host wait."""
+        return Labels(self.shares.to(device)) if self.shares is not None else self
+
     def draw(self, count: int, rng: torch.Generator) -> Tensor | None:
         """Labels [count] on the generator's device."""
         if self.shares is None:

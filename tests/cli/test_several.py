@@ -16,7 +16,7 @@ from tests.engine.ranks import clean_environment
 
 pytestmark = pytest.mark.timeout(180)
 
-TINY = ["--generator=mlp", "--dataset=gaussians", "--steps=20", "--batch-size=16", "--log-every=10"]
+TINY = ["--generator=mlp", "--dataset=gaussians", "--precision=fp32", "--steps=20", "--batch-size=16", "--log-every=10"]
 
 
 def ganreg(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:

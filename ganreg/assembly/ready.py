@@ -211,7 +211,8 @@ def _gather(run: Run, ranks: Ranks) -> None:
 def _check_divides(settings: RunSettings, ranks: Ranks) -> None:
     pieces = ranks.size * settings.accumulate
     if settings.batch_size % pieces:
-        parts = f"{ranks.size} ranks with {settings.accumulate} parts each" if ranks.size > 1 else f"{pieces} parts"
+        each = f" with {settings.accumulate} parts each" if settings.accumulate > 1 else ""
+        parts = f"{ranks.size} ranks{each}" if ranks.size > 1 else f"{pieces} parts"
         raise SettingsError(
             f"batch_size must be a multiple of {pieces}, for {parts}, got {settings.batch_size}",
             at="--batch-size",

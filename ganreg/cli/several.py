@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import click
 
 from ganreg.cli import runs
 from ganreg.errors import GanregError, RankError, UsageError
@@ -30,9 +33,13 @@ def is_quiet_rank() -> bool:
 
 
 def start(nproc: int, words: Sequence[str]) -> None:
-    """Run `ganreg WORDS` in `nproc` processes and wait.  Raises RankError, which names the rank that failed first."""
+    """Run `ganreg WORDS` in `nproc` processes and wait.
+
+    Raises RankError, which names the rank that failed first, and KeyboardInterrupt.
+    """
     if is_one_of_several():
         raise UsageError("torchrun started this process, so --nproc cannot", at="--nproc", fix="leave out --nproc")
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -53,6 +60,10 @@ def start(nproc: int, words: Sequence[str]) -> None:
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         raise _FailedRankError(rank, failure.exitcode) from error
+    except SignalException as caught:
+        if caught.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise click.exceptions.Exit(128 + caught.sigval) from None
 
 
 class _FailedRankError(RankError):

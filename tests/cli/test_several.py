@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,29 @@ def test_a_failing_rank_gives_the_exit_status(tmp_path: Path):
     assert ran.returncode == 5, ran.stderr
     assert "error[GR401]: " in ran.stderr
     assert "error[GR701]: rank 0 ended with exit status 5" in ran.stderr or "rank 1 ended" in ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_all_and_gives_its_status(sent: signal.Signals, status: int, tmp_path: Path):
+    command = [sys.executable, "-m", "ganreg", "train", *TINY, "--steps=1000000", "--nproc=2", "--out=run"]
+    process = subprocess.Popen(
+        command, env=clean_environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "run/metrics.jsonl").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(sent)
+        told = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert process.returncode == status
+    assert "Traceback" not in told
+    assert "GR902" not in told
 
 
 def test_what_is_wrong_with_the_command_line_is_told_once_before_anything_starts(tmp_path: Path):

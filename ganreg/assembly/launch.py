@@ -107,6 +107,8 @@ def _run(
             raise
         finally:
             work.discriminator.learns(True)  # as it was given, so that it can be trained on
+            for optimizer in work.state.optimizers.values():
+                vars(optimizer).pop("found_inf", None)
             told.finished(status)
     run.refresh()
     return Result(parts.gan, _average(run), history.values, run.directory, status, told.seconds)

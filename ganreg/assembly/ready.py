@@ -31,7 +31,7 @@ from ganreg.engine.state import State
 from ganreg.engine.work import Work
 from ganreg.errors import CheckpointError, DeviceError, SettingsError
 from ganreg.nn.ema import EMA
-from ganreg.nn.sync_batchnorm import synchronize
+from ganreg.nn.sync_batchnorm import separate, synchronize
 from ganreg.ops import library
 
 SAMPLES_A_RUN = 10
@@ -148,7 +148,7 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
     stateful = [*parts.regularizers, *([parts.augmentation] if parts.augmentation is not None else [])]
     state = State(
         gan=parts.gan,
-        ema=EMA(parts.gan.generator, settings.ema) if settings.ema is not None else None,
+        ema=_averaging(parts.gan.generator, settings),
         optimizers=optimizers,
         batches=batches,
         rng=torch.Generator(device).manual_seed(settings.seed),
@@ -203,9 +203,20 @@ def _unsaid() -> dict[str, Any]:
 
 def _gather(run: Run, ranks: Ranks) -> None:
     """Every rank starts from the main rank's weights, and from the same words.  Raises RankError."""
+    if ranks.size == 1:
+        return
     networks = [*run.gan, *([run.averaged] if run.state.ema is not None else [])]
     ranks.broadcast([tensor for network in networks for tensor in (*network.parameters(), *network.buffers())])
     ranks.check_agree(run.facts(), step=run.state.step)
+
+
+def _averaging(generator: nn.Module, settings: RunSettings) -> EMA | None:
+    """The moving average, whose batch norm is this rank's alone: the main rank samples from it by itself."""
+    if settings.ema is None:
+        return None
+    average = EMA(generator, settings.ema)
+    separate(average.module)
+    return average
 
 
 def _check_divides(settings: RunSettings, ranks: Ranks) -> None:

@@ -79,12 +79,16 @@ class _FailedRankError(RankError):
 
 
 def restarted(named: str | None) -> Path | None:
-    """The directory of the run whose ranks were started again; None the first time.  Raises UsageError."""
-    if int(os.environ.get(RESTARTS, "0")) == 0:
+    """The directory of the run that this launch of torchrun has begun before; None the first time.  Raises UsageError.
+
+    The launch's own id tells, since machines count their restarts apart; without one (a static rendezvous), the count.
+    """
+    wanted, again = os.environ.get(RUN_ID, "none"), int(os.environ.get(RESTARTS, "0")) > 0
+    if wanted == "none" and not again:
         return None
     if named is not None:
-        return Path(named).expanduser() if Path(named).expanduser().is_dir() else None
-    wanted = os.environ.get(RUN_ID, "none")
+        out = Path(named).expanduser()
+        return out if _run_id(out) == wanted else None
     if wanted == "none":
         raise UsageError(
             "a restarted rank cannot tell which run was its own", at="torchrun", fix="give --out, or torchrun --rdzv-id NAME"

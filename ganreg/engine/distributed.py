@@ -153,6 +153,8 @@ ALONE = Ranks()
 
 def expected() -> int:
     """How many processes torchrun says this run has; 1 without it.  Raises RankError for half an environment."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_world_size()
     if "RANK" not in os.environ:
         return 1
     missing = [name for name in VARIABLES if name not in os.environ]
@@ -180,7 +182,7 @@ def start(device: torch.device, *, seed: int, timeout: float) -> Ranks:
     except (RuntimeError, ValueError, OSError) as error:
         raise RankError(
             f"the {size} ranks do not find each other: {str(error).splitlines()[0]}",
-            at=f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}",
+            at=f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}",
             fix="let all ranks start within the timeout, with a free port and a network between them",
         ) from error
     return Ranks(dist.get_rank(), dist.get_world_size(), seed, watch)

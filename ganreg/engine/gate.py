@@ -41,6 +41,7 @@ class Gate:
         self.closed = torch.zeros((), device=device)  # 1.0 once any broke
         self._lost = torch.zeros((), device=device)  # steps since
         self._own = torch.zeros((), device=device)  # above 0 where this rank brought it
+        self._mine: Tensor | None = None  # 1 where this rank's own gradient, before the averaging, was not finite
         self.ranks = ranks
         self._buffers = [buffer for network in networks.values() for buffer in network.buffers()]
         self._good = [buffer.clone() for buffer in self._buffers]
@@ -56,6 +57,8 @@ class Gate:
         broken = (broken if scaler is not None else torch.maximum(broken, overflow)) * (1.0 - self.closed)
         self._broke[self._names.index(name)] += broken
         self.closed += broken
+        if self._mine is not None:
+            self._own += broken * self._mine
         self._fit(grads, norm, scaler)
         refused = self.closed if scaler is None else torch.maximum(self.closed, overflow)
         if takes_flag(optimizer):
@@ -68,8 +71,7 @@ class Gate:
 
     def note_own(self, finite: Tensor | None) -> None:
         """Among several ranks: whether what this one brought along was finite, before it was averaged with the others'."""
-        if finite is not None:
-            self._own += (~finite).float() * (1.0 - self.closed)
+        self._mine = None if finite is None else (~finite).float()
 
     def _fit(self, grads: list[Tensor], norm: Tensor, scaler: Scaler | None) -> None:
         """Take the loss scale out, and what is longer than `clip` back to that length."""
@@ -88,15 +90,19 @@ class Gate:
             torch.where(closed, good, buffer, out=good)
             buffer.copy_(good)
 
-    def look(self, step: int, *, together: bool = True) -> None:
-        """Read the flag.  Raises NonFiniteError once the gate is closed; names a rank where all ranks look `together`."""
+    def is_shut(self) -> bool:
+        """Read the flag and raise nothing."""
+        return bool(self._lost)
+
+    def look(self, step: int) -> None:
+        """Read the flag, on all ranks at the same step.  Raises NonFiniteError once the gate is closed, and names the rank."""
         for name, scaler in self.scalers.items():
             scaler.look(name)
         lost = int(self._lost)
         if not lost:
             return
         culprit = self._names[int(self._broke.argmax())]
-        told = self.ranks.gather(float(self._own), "a value broke") if together else []
+        told = self.ranks.gather(float(self._own), "a value broke")
         brought = [rank for rank, own in enumerate(told) if own]
         where = f" on rank {', '.join(map(str, brought))}" if brought else ""
         when = f"step {step - lost + 1}"

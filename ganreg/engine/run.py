@@ -57,7 +57,7 @@ class Run:
         digest = sha256()
         for network in self.gan:
             for parameter in network.parameters():
-                digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+                digest.update(parameter.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
         return {
             "configuration": json.dumps(self.config, sort_keys=True, default=str),
             "version": f"ganreg {__version__}, torch {torch.__version__}",

@@ -94,6 +94,8 @@ class State:
             kept = [option.partition(".")[2] for option in keep if option.partition(".")[0] == name]
             _restore_optimizer(optimizer, files[f"optimizer-{name}"], values["optimizers"][name], kept)
         for name, component in self.components.items():
+            if name.startswith("scale-") and f"component-{name}" not in files:
+                continue  # the precision was changed, as was allowed: a fresh loss scale
             component.load_state_dict({**files.get(f"component-{name}", {}), **values["components"].get(name, {})})
         self.step, self.images = int(values["step"]), int(values["images"])
         self.batches.seek(int(values["position"]))

@@ -22,7 +22,7 @@ from ganreg.errors import ContractError
 def discriminator_main(work: Work) -> None:
     """D learns to tell real from fake."""
     work.discriminator.learns(True)
-    work.state.optimizers["discriminator"].zero_grad(set_to_none=True)
+    work.discriminator.network.zero_grad(set_to_none=True)
     work.draw_real()
     work.draw_latents()
     for draw in work.draws:
@@ -39,7 +39,7 @@ def discriminator_main(work: Work) -> None:
 def generator_main(work: Work) -> None:
     """G learns to pass for real; D is frozen, its weight gradients would be thrown away."""
     work.discriminator.learns(False)
-    work.state.optimizers["generator"].zero_grad(set_to_none=True)
+    work.generator.network.zero_grad(set_to_none=True)
     needs_real = getattr(work.loss, "needs_real_in_generator_step", False)
     if not work.shares_latents:
         work.draw_latents()

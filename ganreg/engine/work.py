@@ -15,6 +15,7 @@ from ganreg.engine.gate import Gate
 from ganreg.engine.networks import Player
 from ganreg.engine.precision import FULL, Precision
 from ganreg.engine.state import State
+from ganreg.errors import ContractError
 
 FINITE = STATISTICS.index("finite")
 
@@ -168,8 +169,8 @@ class Work:
             latents=draw.latents,
             labels=draw.labels,
             fake_labels=draw.fake_labels,
-            real_output=draw.real_output if joins else None,
-            fake_output=draw.fake_output if joins else None,
+            real_output=in_float32(draw.real_output) if joins else None,
+            fake_output=in_float32(draw.fake_output) if joins else None,
             step=self.state.step,
             images=self.state.images,
             rng=self.state.rng,
@@ -180,12 +181,29 @@ def halves(output: DiscriminatorOutput) -> tuple[DiscriminatorOutput, Discrimina
     """What D said of reals and of fakes, from what it said of both."""
     told = {one.name: getattr(output, one.name) for one in fields(output)}
     extras = told.pop("extras")
+    for name, value in {**told, **extras}.items():
+        if value is not None and not (isinstance(value, Tensor) and value.dim() and len(value) == len(output.logits)):
+            raise ContractError(
+                f"a discriminator that says per_sample must give {name} of one row a sample",
+                at="discriminator",
+                fix="give tensors [N, ...], or leave per_sample out",
+            )
 
     def side(number: int) -> DiscriminatorOutput:
         whole: dict[str, Any] = {name: value.chunk(2)[number] for name, value in told.items() if value is not None}
         return DiscriminatorOutput(**whole, extras={name: value.chunk(2)[number] for name, value in extras.items()})
 
     return side(0), side(1)
+
+
+def in_float32(output: DiscriminatorOutput | None) -> DiscriminatorOutput | None:
+    """The same, 16-bit tensors widened: penalties are computed in float32."""
+    if output is None or output.logits.dtype.itemsize > 2:
+        return output
+    told = {one.name: getattr(output, one.name) for one in fields(output)}
+    wide: dict[str, Any] = {name: value.float() if isinstance(value, Tensor) else value for name, value in told.items()}
+    wide["extras"] = {name: value.float() for name, value in output.extras.items()}
+    return DiscriminatorOutput(**wide)
 
 
 def as_output(answer: Tensor | DiscriminatorOutput) -> DiscriminatorOutput:

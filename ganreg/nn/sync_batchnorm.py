@@ -75,5 +75,13 @@ def synchronize(network: nn.Module) -> int:
     """Let every nn.BatchNorm*d of the network use all ranks' statistics; weights and buffers stay -> how many there were."""
     layers = [one for one in network.modules() if type(one) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)]
     for layer in layers:
+        layer.alone = type(layer)  # type: ignore[assignment]
         layer.__class__ = SyncBatchNorm
     return len(layers)
+
+
+def separate(network: nn.Module) -> None:
+    """Take `synchronize` back."""
+    for layer in network.modules():
+        if type(layer) is SyncBatchNorm and hasattr(layer, "alone"):
+            layer.__class__ = layer.alone  # type: ignore[assignment]

@@ -107,11 +107,13 @@ def test_a_rank_that_was_started_again_finds_its_run(tmp_path: Path, monkeypatch
         (tmp_path / "runs" / name / "environment.json").write_text(json.dumps({"run_id": told}))
 
     assert several.restarted(None) is None
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "mine")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "mine")  # the count says nothing on a machine whose own ranks lived
     assert several.restarted(None) == Path("runs/0001")
-    assert several.restarted("runs/0002") == Path("runs/0002")
+    assert several.restarted("runs/0001") == Path("runs/0001")
+    assert several.restarted("runs/0002") is None  # somebody else's
     assert several.restarted("runs/0003") is None
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert several.restarted(None) is None
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     with pytest.raises(UsageError, match="cannot tell which run was its own"):
         several.restarted(None)

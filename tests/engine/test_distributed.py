@@ -131,6 +131,23 @@ def test_shares_are_disjoint_and_together_what_one_rank_draws():
     assert torch.equal(torch.cat([drawn(rank, 3) for rank in range(3)], dim=1), drawn(0, 1))
 
 
+WRITTEN = """
+gan = game(norm=True)
+result = ganreg.train_gan(
+    gan, points(64), steps=12, batch_size=8, progress=False, log_every=5, sync_batchnorm=True, out=os.environ["OUT"],
+    checkpoint_every=4, sample_every=3, precision="fp32", rank_timeout=20,
+)
+print(result.history["loss_d"])
+"""
+
+
+def test_the_main_rank_saves_and_samples_by_itself_under_synchronised_batch_norm(tmp_path: Path):
+    first, second = together(WRITTEN, each=[{"OUT": str(tmp_path / "run")}] * 2)
+
+    assert first.out == second.out
+    assert (tmp_path / "run/checkpoints/step-00000012/manifest.json").exists()
+
+
 # --- ranks that fail --------------------------------------------------------------------------------------------------
 
 TRAINING = """
@@ -152,13 +169,16 @@ except GanregError as error:
 """
 
 
-def test_a_value_that_breaks_on_one_rank_ends_all_at_the_same_step_and_names_it():
+@pytest.mark.parametrize("more", ["", ', precision="fp16"'])
+def test_a_value_that_breaks_on_one_rank_ends_all_at_the_same_step_and_names_it(more: str, tmp_path: Path):
     poison = "if RANK == 1 and step == 25: self.draws[0].real.fill_(torch.nan)"
-    ended = finish(start(TRAINING.format(trouble=poison, options="")))
+    options = f'out="{tmp_path}/run", sample_every=0, checkpoint_every=27{more}'  # due on the main rank alone
+    ended = finish(start(TRAINING.format(trouble=poison, options=options)))
 
     for one in ended:
         assert one.code == 5, one.err
         assert "loss or gradient is not finite on rank 1; nothing of it reached the weights, at step 26" in one.err
+    assert not (tmp_path / "run/checkpoints").exists()
 
 
 def test_a_rank_that_dies_ends_the_others():

@@ -13,6 +13,7 @@ import ganreg
 from ganreg.contracts import DiscriminatorOutput
 from ganreg.engine.phases import phases
 from ganreg.engine.work import halves
+from ganreg.errors import ContractError, NonFiniteError
 from tests.engine.small import bits, game, points, train, work
 from tests.engine.test_step import Recorder
 
@@ -139,3 +140,49 @@ def test_memory_does_not_grow_over_2000_steps():
     slope = (sum(held[-3:]) - sum(held[1:4])) / 3 / (250 * 4)  # bytes a step, after the first steps have filled the caches
     assert len(held) == 8
     assert slope < 256
+
+
+def test_a_weight_without_dimensions_trains():
+    gan = game()
+    gan.discriminator.gain = torch.nn.Parameter(torch.tensor(1.0))
+    gan.discriminator.register_forward_hook(lambda module, inputs, output: output * module.gain)
+
+    train(gan, steps=3)
+
+    assert gan.discriminator.gain.item() != 1.0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"), [({"features": [1]}, "features"), ({"extras": {"depth": torch.tensor(1.0)}}, "depth")]
+)
+def test_a_discriminator_that_judges_samples_apart_must_tell_of_each(wrong: dict, name: str):
+    with pytest.raises(ContractError, match=f"per_sample must give {name} of one row a sample"):
+        halves(DiscriminatorOutput(torch.zeros(4), **wrong))
+
+
+def test_a_joined_penalty_sees_float32_in_16_bit_training():
+    seen = []
+
+    class Look(Recorder):
+        def penalty(self, context):
+            seen.append((context.real_output.logits.dtype, context.fake_output.logits.dtype))
+            return super().penalty(context)
+
+    train(steps=1, precision="bf16", regularizers=[Look("discriminator", shares_forward=True)])
+
+    assert seen == [(torch.float32, torch.float32)]
+
+
+def test_an_optimizer_that_was_lent_takes_steps_of_its_own_again_after_a_run_that_broke():
+    gan = game()
+    lent = torch.optim.Adam(gan.discriminator.parameters(), fused=True)
+    gan.generator.layers[0].weight.data.fill_(torch.nan)
+    with pytest.raises(NonFiniteError):
+        train(gan, discriminator_optimizer=lent)
+    before = bits(gan.discriminator)
+    for parameter in gan.discriminator.parameters():
+        parameter.grad = torch.ones_like(parameter)
+
+    lent.step()
+
+    assert bits(gan.discriminator) != before

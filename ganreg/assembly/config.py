@@ -326,6 +326,7 @@ def _run_settings(layers: Sequence[Document], errors: list[SettingsError], infer
             both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
             values[key] = {**values[key], **value} if both else value
             places[key] = layer.place((key,))
+    values |= {key: None for key in ("steps", "epochs") if values.get(key) == ""}  # an empty word is none, as elsewhere
     if values.get("steps") is None and values.get("epochs") is None:
         values["steps"] = DEFAULT_STEPS
         inferred.append(f"steps: {DEFAULT_STEPS}")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ganreg import registry, yamltext
@@ -440,6 +440,7 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([{"steps": ""}])
 @given(st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3), max_size=2))
 def test_any_layers_are_a_configuration_or_one_of_our_errors(layers):
     with contextlib.suppress(UsageError):

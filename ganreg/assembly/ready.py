@@ -38,7 +38,16 @@ SAMPLES_A_RUN = 10
 CHECKPOINTS_A_RUN = 5
 REALS_SHOWN = 64
 
-LATER_SETTINGS = (*("accumulate", "clip", "precision", "tf32", "channels_last", "compile", "sync_batchnorm", "rank_timeout"),)
+LATER_SETTINGS = (
+    "accumulate",
+    "clip",
+    "precision",
+    "tf32",
+    "channels_last",
+    "compile",
+    "sync_batchnorm",
+    "rank_timeout",
+)
 """Settings that came after the first checkpoints."""
 
 OptimizerMaker = Callable[[Iterable[nn.Parameter]], Optimizer]

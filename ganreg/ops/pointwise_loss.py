@@ -36,7 +36,7 @@ Reduction = Literal["mean", "sum", "none"]
 Target = float | Tensor
 Scale = float | Tensor
 
-NUMBERS = (Real, torch.SymFloat, torch.SymInt)
+NUMBERS = (float, int, Real, torch.SymFloat, torch.SymInt)  # the usual ones first: an abstract class is slow to ask
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 _LARGEST = {dtype: torch.finfo(max(dtype, torch.float32, key=lambda each: torch.finfo(each).bits)).max for dtype in DTYPES}

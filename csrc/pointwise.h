@@ -99,6 +99,23 @@ struct BinaryCrossEntropy {
   GANREG_INLINE V curvature(const Logit<V>& logit) const { return both * (logit.e * logit.inverse) * logit.inverse; }
 };
 
+// The same where the label is certain, y = 0 or 1, and p is 1: the same numbers from half the instructions.
+//
+//     loss = max(0, t x) + log1p(e)      derivative = t sigma(t x)      t = 1 - 2 y
+template <typename V>
+struct CertainCrossEntropy {
+  V away;  // t, the side that the label is not on
+
+  GANREG_INLINE CertainCrossEntropy(V y, V /* pos_weight */) : away(V(1) - (y + y)) {}
+
+  GANREG_INLINE Contribution<V> operator()(const Logit<V>& logit) const {
+    const V wrong = away * logit.x;
+    const auto right = sign_of(wrong);
+    return {select(right, V(0), wrong) + log_of_one_plus(logit.e),
+            away * (select(right, logit.e, V(1)) * logit.inverse)};
+  }
+};
+
 // What the generator of the original, zero-sum game loses: minus the discriminator's cross-entropy of a fake.
 //
 //     loss = -s(x)      derivative = -sigma(x)      curvature = -sigma(x) sigma(-x)

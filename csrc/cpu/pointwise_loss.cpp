@@ -96,7 +96,9 @@ Side make_side(const Given& given, const Common& common, const Kernels& kernels)
   side.targets = dense(given.targets);
   side.weights = dense(given.weights);
   if (common.reduction == Reduction::none) side.losses = dense_like(x);
-  side.kernel = side.targets || side.weights || common.pos_weight != 1.0 ? kernels.per_element : kernels.constant;
+  side.kernel = side.targets || side.weights || common.pos_weight != 1.0 ? kernels.per_element
+                : given.target == 0.0 || given.target == 1.0             ? kernels.certain
+                                                                         : kernels.constant;
   side.whole = Block{count, x.const_data_ptr()};
   side.whole.targets = read(side.targets);
   side.whole.weights = read(side.weights);

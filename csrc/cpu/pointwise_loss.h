@@ -64,6 +64,7 @@ using DerivativeKernel = void (*)(const Block& block, int order);
 // The kernels of a variant for one loss and one storage type.
 struct Kernels {
   LossKernel constant;     // one target, no weights
+  LossKernel certain;      // the same for a target of 0 or 1
   LossKernel per_element;  // targets, weights, pos_weight
   LossKernel paired;
   DerivativeKernel derivative;

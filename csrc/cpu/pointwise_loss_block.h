@@ -219,10 +219,23 @@ struct Kernel {
   }
 };
 
+// The functor that serves targets of 0 and 1.
+template <template <typename> class Loss>
+struct Certain {
+  template <typename V>
+  using Functor = Loss<V>;
+};
+template <>
+struct Certain<BinaryCrossEntropy> {
+  template <typename V>
+  using Functor = CertainCrossEntropy<V>;
+};
+
 template <template <typename> class Loss, typename Number>
 inline Kernels kernels_of() {
   using K = Kernel<Loss, Number>;
-  return {K::constant, K::per_element, K::paired, K::derivative};
+  return {K::constant, Kernel<Certain<Loss>::template Functor, Number>::constant, K::per_element, K::paired,
+          K::derivative};
 }
 
 template <template <typename> class Loss>

@@ -309,6 +309,21 @@ def test_targets_weights_and_reductions_agree_with_the_reference(variant, loss, 
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_a_certain_target_takes_a_shorter_way_to_the_bits_of_a_tensor_of_it(variant, dtype, target):
+    torch.manual_seed(0)
+    special = [0.0, -0.0, INF, -INF, NAN, 1e-30, -1e-30, 88.0, -104.0, 6e4, -6e4]
+    logits = torch.cat([torch.tensor(special), 20 * torch.randn(5000)]).to(dtype)
+    short = torch.ops.ganreg.pointwise_loss(logits, "bce", target, True, 1.0, reduction="none")
+    long = torch.ops.ganreg.pointwise_loss(
+        logits, "bce", 0.5, True, 1.0, reduction="none", targets=torch.full_like(logits, target)
+    )
+
+    for got, wanted in zip(short, long, strict=True):
+        assert_same_bits(got, wanted)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("target", [0.0, 1.0, 0.25])
 def test_a_positive_weight_agrees_with_the_reference_and_torch(kernel, dtype, target):
     x = torch.linspace(-9, 9, 101).to(dtype)

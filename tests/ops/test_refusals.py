@@ -107,6 +107,14 @@ def test_targets_outside_0_and_1_are_refused_on_request():
     assert pointwise_loss(x, target=1.5).value.isfinite()
 
 
+def test_compiled_code_cannot_read_a_target_back():
+    def checked(logits, targets):
+        return pointwise_loss(logits, target=targets, check_target=True).value
+
+    with pytest.raises(Exception, match="check_target reads the target back, which compiled code cannot"):
+        torch.compile(checked, fullgraph=True, backend="eager")(torch.zeros(2), torch.zeros(2))
+
+
 def test_the_native_operator_checks_what_reaches_it_without_the_public_face():
     library.kernel_status()
     operators = torch.ops.ganreg

@@ -4,8 +4,8 @@
 #     benchmarks/gpu.sh            results into benchmarks/results
 #     OUT=folder benchmarks/gpu.sh
 #
-# Builds the library, runs the tests marked gpu, the four tools of compute-sanitizer on every operator, and the benchmark
-# of the loss.  All of it runs even if a part fails; the exit status then says so.  PYTHON names the interpreter.
+# Builds the library, runs the tests marked gpu, the four tools of compute-sanitizer on every operator, and the benchmarks
+# of the loss and of a training step: eager, compiled, from graphs.  All of it runs even if a part fails; the exit status then says so.  PYTHON names the interpreter.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
@@ -68,6 +68,10 @@ else
 fi
 
 part loss_cuda "$PYTHON" -m ganreg bench loss --device cuda --json "$OUT/loss_cuda.json"
+step=("$PYTHON" -m ganreg bench step --device cuda)
+part step_cuda "${step[@]}" --json "$OUT/step_cuda.json"
+part step_cuda_compiled "${step[@]}" --compile on --json "$OUT/step_cuda_compiled.json"
+part step_cuda_graphs "${step[@]}" --cuda-graphs on --json "$OUT/step_cuda_graphs.json"
 
 printf '{"failed": [%s]}\n' "$(printf '"%s",' "${failed[@]}" | sed 's/^"",$//; s/,$//')" >"$OUT/gpu.json"
 if ((${#failed[@]})); then

@@ -49,6 +49,7 @@ def train_gan(
     tf32: bool = True,
     channels_last: Literal["auto", "on", "off"] = "auto",
     compile: Literal["auto", "on", "off"] = "auto",
+    cuda_graphs: Literal["auto", "on", "off"] = "auto",
     sync_batchnorm: bool = False,
     rank_timeout: float = 300.0,
     ema: EMASettings | dict[str, float] | None = EMASettings(),  # noqa: B008  (frozen)
@@ -98,6 +99,7 @@ def train_gan(
         "tf32": tf32,
         "channels_last": channels_last,
         "compile": compile,
+        "cuda_graphs": cuda_graphs,
         "sync_batchnorm": sync_batchnorm,
         "rank_timeout": rank_timeout,
         "ema": ema,

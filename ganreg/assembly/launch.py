@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ganreg.assembly.ready import Parts, ready
 from ganreg.assembly.record import recorded
 from ganreg.contracts import GAN, Observer
 from ganreg.engine import distributed, loop
+from ganreg.engine.graphs import stream_of_its_own
 from ganreg.engine.observers import Observers
 from ganreg.engine.observers.agreement import Agreement
 from ganreg.engine.observers.checkpoints import Checkpoints
@@ -101,7 +103,8 @@ def _run(
         try:
             told.started()
             turn = phases(parts.regularizers, run.settings.discriminator_steps)
-            status = loop.train(work, turn, told, last_step=run.total_steps)
+            with stream_of_its_own(work.state.device) if work.graphs is not None else nullcontext():
+                status = loop.train(work, turn, told, last_step=run.total_steps)
         except KeyboardInterrupt:
             status = "interrupted"
             raise

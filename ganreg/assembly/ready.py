@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from ganreg.assembly.changes import refuse_changes
 from ganreg.assembly.environment import devices
 from ganreg.contracts import GAN
-from ganreg.engine import checkpoint, distributed
+from ganreg.engine import checkpoint, distributed, graphs
 from ganreg.engine.checks import check_fit, check_loss, check_optimizers, check_regularizers
 from ganreg.engine.compiled import compile_player
 from ganreg.engine.data import Batches, Source, labels_of
@@ -45,10 +45,14 @@ LATER_SETTINGS = (
     "tf32",
     "channels_last",
     "compile",
+    "cuda_graphs",
     "sync_batchnorm",
     "rank_timeout",
 )
 """Settings that came after the first checkpoints."""
+
+DECIDED = ("precision", "channels_last", "compile", "cuda_graphs")
+"""Settings whose `auto` comes to something here."""
 
 OptimizerMaker = Callable[[Iterable[nn.Parameter]], Optimizer]
 
@@ -92,7 +96,7 @@ def ready(
     library.require(device.type)
     ranks = distributed.start(device, seed=settings.seed, timeout=settings.rank_timeout)
     settings = decided(settings, device)
-    config = {**config, **{name: getattr(settings, name) for name in ("precision", "channels_last", "compile")}}
+    config = {**config, **{name: getattr(settings, name) for name in DECIDED}}
     check_fit(parts.gan, parts.source.spec)
     check_loss(parts.loss)
     check_regularizers(parts.regularizers, parts.gan.generator)
@@ -120,6 +124,8 @@ def ready(
     _gather(run, ranks)
     if settings.compile == "on":
         _compile(work, run)
+    if settings.cuda_graphs == "on":
+        _record(work)
     run.reals = _look_at_data(work.state.batches, resumed=resume is not None)
     return run, work
 
@@ -178,7 +184,7 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
         augment=parts.augmentation if parts.augmentation is not None else _same,
         gate=Gate(networks, device, clip=settings.clip, scalers=scalers, ranks=ranks),
         fake_labels=lambda count: labels.draw(count, state.rng),
-        shares_latents=settings.latents == "shared" and settings.discriminator_steps == settings.accumulate == 1,
+        shares_latents=_shares_latents(settings),
         parts=settings.accumulate,
         precision=precision,
         ranks=ranks,
@@ -206,7 +212,7 @@ def _restore(run: Run, run_dir: Path, allow_change: Sequence[str]) -> None:
 
 def _unsaid() -> dict[str, Any]:
     """What a run of an earlier version did where a newer one has a setting."""
-    first = replace(RunSettings(), precision="fp32", channels_last="off", compile="off")
+    first = replace(RunSettings(), precision="fp32", channels_last="off", compile="off", cuda_graphs="off")
     return {name: getattr(first, name) for name in LATER_SETTINGS}
 
 
@@ -228,6 +234,12 @@ def _averaging(generator: nn.Module, settings: RunSettings) -> EMA | None:
     return average
 
 
+def _shares_latents(settings: RunSettings) -> bool:
+    """Whether G can learn from D's fakes: neither several times, nor in parts, nor in another recording."""
+    once = settings.discriminator_steps == settings.accumulate == 1 and settings.cuda_graphs == "off"
+    return once and settings.latents == "shared"
+
+
 def _check_divides(settings: RunSettings, ranks: Ranks) -> None:
     pieces = ranks.size * settings.accumulate
     if settings.batch_size % pieces:
@@ -242,11 +254,16 @@ def _check_divides(settings: RunSettings, ranks: Ranks) -> None:
 
 def decided(settings: RunSettings, device: torch.device) -> RunSettings:
     """What every `auto` comes to here, so that a run that goes on elsewhere stays the same run.  Raises DeviceError."""
+    if settings.cuda_graphs == "on" and device.type != "cuda":
+        raise DeviceError(
+            f"CUDA graphs need a card, and this run is on the {device.type}", at="--cuda-graphs", fix="leave it out"
+        )
     return replace(
         settings,
         precision=cast("Any", resolve(settings.precision, device).name),
         channels_last="on" if settings.channels_last == "auto" else settings.channels_last,
         compile="off" if settings.compile == "auto" else settings.compile,
+        cuda_graphs="off" if settings.cuda_graphs == "auto" else settings.cuda_graphs,
     )
 
 
@@ -264,6 +281,20 @@ def _compile(work: Work, run: Run) -> None:
             why = compile_player(player, inputs, labels, work.precision, needs_input_grad=judges)
             if why and work.ranks.is_main:
                 warnings.warn(f"the {player.role} runs eagerly, its compilation failed: {why}", stacklevel=2)
+
+
+def _record(work: Work) -> None:
+    """Record what can be, and say of the rest why not."""
+
+    def say(line: str) -> None:
+        if work.ranks.is_main:
+            warnings.warn(line, stacklevel=2)
+
+    eager = graphs.why_eager(work)
+    for (network, what), why in eager.items():
+        say(f"the {network}'s {what} run without a CUDA graph: {why}")
+    parts = [(network, what) for network in work.state.optimizers for what in ("gradients", "update")]
+    work.graphs = graphs.Graphs([part for part in parts if part not in eager], graphs.OnCard(work.state.rng), say)
 
 
 def _look_at_data(batches: Batches, *, resumed: bool) -> Tensor | None:

@@ -102,6 +102,7 @@ def _tell(told: dict[str, Any]) -> None:
 )
 @click.option("--channels-last", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
 @click.option("--compile", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
+@click.option("--cuda-graphs", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
 @click.option("--json", "json_file", metavar="FILE", help="write everything as JSON; - for stdout, instead of the table")
 @click.option(
     "--profile", "trace", metavar="TRACE.json", help="instead: write a trace for Chrome of our steps, and tell the dearest"
@@ -113,6 +114,7 @@ def step(
     precision: str,
     channels_last: str,
     compile: str,
+    cuda_graphs: str,
     json_file: str | None,
     trace: str | None,
 ) -> None:
@@ -124,7 +126,7 @@ def step(
     _check_places(trace, None)
     from ganreg.bench.step import measure, profile
 
-    options = {"precision": precision, "channels_last": channels_last, "compile": compile}
+    options = {"precision": precision, "channels_last": channels_last, "compile": compile, "cuda_graphs": cuda_graphs}
     if trace:
         rows = profile(cases[0], device, options, Path(trace))
         output.table(["operator", "ms a step", "calls a step"], ([name, f"{ms:.2f}", f"{calls:g}"] for name, ms, calls in rows))

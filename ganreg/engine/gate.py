@@ -41,7 +41,7 @@ class Gate:
         self.closed = torch.zeros((), device=device)  # 1.0 once any broke
         self._lost = torch.zeros((), device=device)  # steps since
         self._own = torch.zeros((), device=device)  # above 0 where this rank brought it
-        self._mine: Tensor | None = None  # 1 where this rank's own gradient, before the averaging, was not finite
+        self._mine = torch.zeros((), device=device)  # 1 where this rank's own gradient, before the averaging, was not finite
         self.ranks = ranks
         self._buffers = [buffer for network in networks.values() for buffer in network.buffers()]
         self._good = [buffer.clone() for buffer in self._buffers]
@@ -57,8 +57,7 @@ class Gate:
         broken = (broken if scaler is not None else torch.maximum(broken, overflow)) * (1.0 - self.closed)
         self._broke[self._names.index(name)] += broken
         self.closed += broken
-        if self._mine is not None:
-            self._own += broken * self._mine
+        self._own += broken * self._mine
         self._fit(grads, norm, scaler)
         refused = self.closed if scaler is None else torch.maximum(self.closed, overflow)
         if takes_flag(optimizer):
@@ -71,7 +70,8 @@ class Gate:
 
     def note_own(self, finite: Tensor | None) -> None:
         """Among several ranks: whether what this one brought along was finite, before it was averaged with the others'."""
-        self._mine = None if finite is None else (~finite).float()
+        if finite is not None:
+            self._mine.copy_(~finite)
 
     def _fit(self, grads: list[Tensor], norm: Tensor, scaler: Scaler | None) -> None:
         """Take the loss scale out, and what is longer than `clip` back to that length."""

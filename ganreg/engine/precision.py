@@ -87,7 +87,7 @@ class Scaler:
     def update(self, overflow: Tensor) -> None:
         """After an update; `overflow` is 0-dim, 1.0 where a gradient was not finite."""
         torch._amp_update_scale_(self.scale, self._good, overflow, self.GROWTH, self.BACKOFF, self.PATIENCE)
-        self.skips = (self.skips + 1.0) * overflow
+        self.skips.add_(1.0).mul_(overflow)
 
     def look(self, network: str) -> None:
         """Read it.  Raises NonFiniteError when scaling does not help."""
@@ -107,4 +107,4 @@ class Scaler:
         """From a checkpoint."""
         self.scale.copy_(state["scale"])
         self._good.copy_(state["good"])
-        self.skips = state["skips"].to(self.scale.device).clone()
+        self.skips.copy_(state["skips"])

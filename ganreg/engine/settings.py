@@ -31,8 +31,11 @@ class RunSettings:
         Field(description="of the networks' arithmetic; auto: bf16 where the hardware multiplies it, else fp32"),
     ] = "auto"
     tf32: Annotated[bool, Field(description="on a card, let float32 products use TF32")] = True
-    channels_last: Annotated[Switch, Field(description="pixels of all channels side by side; auto: on a card")] = "auto"
+    channels_last: Annotated[Switch, Field(description="pixels of all channels side by side; auto: on")] = "auto"
     compile: Annotated[Switch, Field(description="torch.compile both networks, penalties apart; auto: off")] = "auto"
+    cuda_graphs: Annotated[
+        Switch, Field(description="on a card, launch a whole phase as one recording; latents fresh; auto: off")
+    ] = "auto"
     sync_batchnorm: Annotated[bool, Field(description="batch norm's statistics over all ranks")] = False
     rank_timeout: Annotated[float, Field(gt=0, description="seconds that ranks wait for each other")] = 300.0
     ema: Annotated[EMASettings, Field(description="moving average of G's weights")] | None = field(default_factory=EMASettings)

@@ -22,9 +22,14 @@ from ganreg.errors import ContractError
 def discriminator_main(work: Work) -> None:
     """D learns to tell real from fake."""
     work.discriminator.learns(True)
-    work.discriminator.network.zero_grad(set_to_none=True)
     work.draw_real()
     work.draw_latents()
+    work.gradients("discriminator", discriminator_gradients)
+
+
+def discriminator_gradients(work: Work) -> None:
+    """From the logits of reals and fakes into D's weights."""
+    work.discriminator.network.zero_grad(set_to_none=True)
     for draw in work.draws:
         with work.precision.autocast():
             work.make_fake(draw, with_graph=work.shares_latents)
@@ -39,10 +44,15 @@ def discriminator_main(work: Work) -> None:
 def generator_main(work: Work) -> None:
     """G learns to pass for real; D is frozen, its weight gradients would be thrown away."""
     work.discriminator.learns(False)
-    work.generator.network.zero_grad(set_to_none=True)
-    needs_real = getattr(work.loss, "needs_real_in_generator_step", False)
     if not work.shares_latents:
         work.draw_latents()
+    work.gradients("generator", generator_gradients)
+
+
+def generator_gradients(work: Work) -> None:
+    """From the logits of fakes into G's weights."""
+    work.generator.network.zero_grad(set_to_none=True)
+    needs_real = getattr(work.loss, "needs_real_in_generator_step", False)
     for draw in work.draws:
         with work.precision.autocast():
             if not work.shares_latents:
@@ -87,11 +97,13 @@ def penalty(regularizer: Regularizer) -> Callable[[Work], None]:
 def update(network: str) -> Callable[[Work], None]:
     """One optimizer step of one network, on the mean over all ranks, if the gate lets it pass."""
 
+    def pass_the_gate(work: Work) -> None:
+        work.gate.update(network, work.values[f"total_{network}"], work.state.optimizers[network])
+
     def run(work: Work) -> None:
-        optimizer = work.state.optimizers[network]
-        apply_schedules(optimizer.param_groups, work.state.images)
+        apply_schedules(work.state.optimizers[network].param_groups, work.state.images)
         work.average(network)
-        work.gate.update(network, work.values[f"total_{network}"], optimizer)
+        work.update(network, pass_the_gate)
         adapt = getattr(work.augment, "update", None)
         if network == "discriminator" and adapt is not None:
             adapt(work.values["statistics"])

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ganreg.contracts import STATISTICS, DiscriminatorOutput, Loss, PenaltyContext, Regularizer
 from ganreg.engine.distributed import ALONE, Ranks
 from ganreg.engine.gate import Gate
+from ganreg.engine.graphs import Graphs
 from ganreg.engine.networks import Player
 from ganreg.engine.precision import FULL, Precision
 from ganreg.engine.state import State
@@ -51,6 +52,7 @@ class Work:
     precision: Precision = FULL
     ranks: Ranks = ALONE
     memory_format: torch.memory_format = torch.preserve_format
+    graphs: Graphs | None = None
 
     draws: list[Draw] = field(init=False)
     values: dict[str, Tensor] = field(default_factory=dict)
@@ -109,6 +111,14 @@ class Work:
     def judge_eagerly(self, samples: Tensor, labels: Tensor | None) -> DiscriminatorOutput:
         """As `judge`, but never compiled: a penalty differentiates twice, which compiled code cannot."""
         return as_output(self.discriminator.eager(self.augment(samples), labels))
+
+    def gradients(self, network: str, run: Callable[[Work], None]) -> None:
+        """A main phase's forward and backward, recorded where graphs are."""
+        run(self) if self.graphs is None else self.graphs.gradients(network, run, self)
+
+    def update(self, network: str, run: Callable[[Work], None]) -> None:
+        """A network's update, recorded where graphs are."""
+        run(self) if self.graphs is None else self.graphs.update(network, run, self)
 
     def scale(self, network: str) -> float | Tensor:
         """What the logits' gradients of one part carry: its share of the batch, and the loss scale of 16-bit floats."""

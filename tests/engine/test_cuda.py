@@ -29,8 +29,9 @@ def test_a_card_trains_as_the_processor_does():
     assert quick.history["loss_d"][-1] == pytest.approx(slow.history["loss_d"][-1], abs=0.2)  # other latents
 
 
+@pytest.mark.parametrize("cuda_graphs", ["off", "on"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_nothing_waits_for_the_card_between_two_log_lines(precision: str, monkeypatch: pytest.MonkeyPatch):
+def test_nothing_waits_for_the_card_between_two_log_lines(precision: str, cuda_graphs: str, monkeypatch: pytest.MonkeyPatch):
     begin = Work.draw_real
 
     def watched(self: Work) -> None:
@@ -39,9 +40,54 @@ def test_nothing_waits_for_the_card_between_two_log_lines(precision: str, monkey
 
     monkeypatch.setattr(Work, "draw_real", watched)
     try:
-        train(game(norm=True), device="cuda", steps=20, log_every=20, precision=precision, clip=10.0)
+        train(game(norm=True), device="cuda", steps=20, log_every=20, precision=precision, clip=10.0, cuda_graphs=cuda_graphs)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.filterwarnings("error:.*without a CUDA graph")
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"precision": "bf16"}, {"precision": "fp16"}, {"discriminator_steps": 2}, {"accumulate": 2}],
+    ids=str,
+)
+def test_recorded_training_is_eager_training(options: dict[str, object]):
+    asked = {"device": "cuda", "steps": 30, "latents": "fresh", "regularizers": ["r1"], "clip": 10.0, **options}
+    adam = {
+        f"{name}_optimizer": lambda params: torch.optim.Adam(params, lr=1e-3, fused=True)
+        for name in ("generator", "discriminator")
+    }
+    eager = train(game(norm=True), **asked, **adam)
+    recorded = train(game(norm=True), cuda_graphs="on", **asked, **adam)
+
+    for name in ("loss_d", "loss_g", "penalty_R1"):
+        assert recorded.history[name] == pytest.approx(eager.history[name], rel=1e-4, abs=1e-5)
+    for one, other in zip(recorded.gan, eager.gan, strict=True):
+        torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=1e-4, atol=1e-5)
+
+
+def test_random_numbers_of_a_recording_go_on():
+    class Dropping(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = torch.nn.Sequential(torch.nn.Linear(2, 64), torch.nn.Dropout(0.5), torch.nn.Linear(64, 1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layers(x)
+
+    gan = ganreg.GAN(game().generator, Dropping())
+    frozen = [torch.optim.Adam(network.parameters(), lr=0.0, fused=True) for network in gan]
+    result = train(
+        gan,
+        device="cuda",
+        cuda_graphs="on",
+        steps=20,
+        batch_size=64,
+        generator_optimizer=lambda params: frozen[0],
+        discriminator_optimizer=lambda params: frozen[1],
+    )
+
+    assert len(set(result.history["loss_d"][-10:])) == 10  # the same data each step, and other masks
 
 
 def test_batches_that_are_copied_ahead_are_the_same_batches():

@@ -24,6 +24,7 @@ from ganreg.engine.observers.progress import ProgressLine
 from ganreg.engine.phases import phases
 from ganreg.engine.run import Run
 from ganreg.engine.settings import RunSettings
+from ganreg.engine.signals import Signals, Terminated
 from ganreg.engine.work import Work
 from ganreg.registry import Registry
 
@@ -91,11 +92,13 @@ def _run(
     progress: bool,
 ) -> Result:
     history = History()
-    with recorded(run, registry, out=out, resumed=resumed, numbered=numbered) as writers:
+    together = work.ranks.size > 1
+    work.signals = Signals(several_ranks=together)
+    watched = work.signals.watched() if out is not None or together else nullcontext()
+    with watched, recorded(run, registry, out=out, resumed=resumed, numbered=numbered) as writers:
         plugins = [offer.record for offer in registry.plugins.answers("ganreg_observers", Observer, run=run)]
         watching = [*([ProgressLine()] if progress else []), *observers, *writers, *plugins]
-        together = [Agreement()] if work.ranks.size > 1 else []
-        told = Observers(run, [history, *together, *(watching if work.ranks.is_main else [])])
+        told = Observers(run, [history, *([Agreement()] if together else []), *(watching if work.ranks.is_main else [])])
         for writer in writers:
             if isinstance(writer, Checkpoints):
                 writer.tell = told.saved
@@ -105,7 +108,7 @@ def _run(
             turn = phases(parts.regularizers, run.settings.discriminator_steps)
             with stream_of_its_own(work.state.device) if work.graphs is not None else nullcontext():
                 status = loop.train(work, turn, told, last_step=run.total_steps)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
             status = "interrupted"
             raise
         finally:
@@ -113,6 +116,7 @@ def _run(
             for optimizer in work.state.optimizers.values():
                 vars(optimizer).pop("found_inf", None)
             told.finished(status)
+        work.signals.raise_if_ending()
     run.refresh()
     return Result(parts.gan, _average(run), history.values, run.directory, status, told.seconds)
 

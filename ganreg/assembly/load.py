@@ -46,8 +46,10 @@ def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
     path = Path(run).expanduser()
     if not path.is_dir():
         raise CheckpointError("the run directory does not exist", at=str(path), fix="give the path of a run, e.g. runs/0001")
-    chosen = path if (path / "manifest.json").is_file() else checkpoint.latest(path)
-    files, values = checkpoint.load(chosen, only=("ema", "generator"))
+    wanted = ("ema", "generator")
+    chosen, (files, values) = (
+        (path, checkpoint.load(path, wanted)) if checkpoint.STEP.fullmatch(path.name) else checkpoint.newest(path, wanted)
+    )
     told: Any = yamltext.read(chosen.parents[1] / "config.yaml").values.get("generator")
     if not isinstance(told, dict) or "name" not in told:
         raise CheckpointError(

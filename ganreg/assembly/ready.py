@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ganreg import registry as registries
 from ganreg.assembly.changes import refuse_changes
 from ganreg.assembly.environment import devices
+from ganreg.assembly.versions import origins
 from ganreg.contracts import GAN
 from ganreg.engine import checkpoint, distributed, graphs
 from ganreg.engine.checks import check_fit, check_loss, check_optimizers, check_regularizers
@@ -118,6 +120,7 @@ def ready(
         labels=_labels(parts.source),
         ranks=ranks,
         precision=work.precision.name,
+        origins=origins(config, registries.current()),
     )
     if resume is not None:
         _restore(run, resume, allow_change)
@@ -193,10 +196,9 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
 
 
 def _restore(run: Run, run_dir: Path, allow_change: Sequence[str]) -> None:
-    path = checkpoint.latest(run_dir)
-    files, values = checkpoint.load(path)
+    path, (files, values) = checkpoint.newest(run_dir)
     state = run.state
-    now = {**run.config, "data": state.batches.source.fingerprint()}
+    now = run.identity()
     refuse_changes({**_unsaid(), **values.get("config", now)}, now, allow_change, at=str(path))
     try:
         fronts = {f"{name}_optimizer": name for name in state.optimizers}
@@ -204,10 +206,16 @@ def _restore(run: Run, run_dir: Path, allow_change: Sequence[str]) -> None:
         state.restore(files, values, keep=[f"{fronts[front]}.{option}" for front, _, option in said if front in fronts])
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(
-            f"the checkpoint does not fit this run: {str(error).splitlines()[0]}",
+            f"the checkpoint does not fit this run: {_whole_text(error)}",
             at=str(path),
             fix="resume with the run's own settings",
         ) from error
+
+
+def _whole_text(error: Exception) -> str:
+    """torch lists every key that is missing, unexpected or of another shape."""
+    missing = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+    return " ".join(missing.split())
 
 
 def _unsaid() -> dict[str, Any]:

@@ -8,15 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ganreg import yamltext
+import torch
+
+from ganreg import __version__, yamltext
 from ganreg.assembly.environment import environment
 from ganreg.contracts import Observer
-from ganreg.engine import rundir
+from ganreg.engine import checkpoint, rundir
 from ganreg.engine.observers.checkpoints import Checkpoints
 from ganreg.engine.observers.metrics_log import MetricsLog
 from ganreg.engine.observers.samples import SampleGrids
 from ganreg.engine.run import Run
 from ganreg.engine.rundir import RunDirectory
+from ganreg.engine.signals import Terminated
 from ganreg.errors import GanregError, RunBusyError, RunExistsError
 from ganreg.registry import Registry
 
@@ -47,6 +50,7 @@ def recorded(
         directory.write_text("config.yaml", (HEADER if run.repeatable else OF_OBJECTS) + yamltext.dump(_config(run)))
         if not resumed:
             directory.write_json("environment.json", {**surroundings, **_of_this_run(run)})
+        checkpoint.sweep(directory.path)
         saver = _saver(run, directory.path)
         error: BaseException | None = None
         try:
@@ -92,7 +96,14 @@ def _writers(run: Run, path: Path) -> list[Observer]:
 
 
 def _saver(run: Run, path: Path) -> Checkpoints:
-    return Checkpoints(path, run.settings.checkpoint_every or run.total_steps, run.settings.keep)
+    facts = {
+        "seed": run.settings.seed,
+        "ganreg": __version__,
+        "torch": torch.__version__,
+        "data": run.state.batches.source.fingerprint(),
+        "components": dict(run.origins),
+    }
+    return Checkpoints(path, run.settings.checkpoint_every or run.total_steps, run.settings.keep, facts)
 
 
 def _how(error: BaseException | None) -> tuple[int, str]:
@@ -101,4 +112,6 @@ def _how(error: BaseException | None) -> tuple[int, str]:
         return 0, ""
     if isinstance(error, KeyboardInterrupt):
         return 130, ""
+    if isinstance(error, Terminated):
+        return int(str(error.code)), ""
     return (error.exit_code, error.code) if isinstance(error, GanregError) else (GanregError.exit_code, GanregError.code)

@@ -16,6 +16,7 @@ from ganreg import __version__
 from ganreg.cli import output
 from ganreg.cli.group import Verbs
 from ganreg.cli.session import Session, with_shared_options
+from ganreg.engine.signals import Terminated
 from ganreg.errors import GanregError, UsageError, did_you_mean
 
 INTERRUPTED = 130
@@ -58,6 +59,9 @@ def main(words: Sequence[str] | None = None) -> int:
         except (KeyboardInterrupt, EOFError, click.Abort) as interrupt:
             output.complain(str(interrupt) or "interrupted")
             return INTERRUPTED
+        except Terminated as ended:
+            output.complain(str(ended))
+            return int(str(ended.code))
         except BrokenPipeError:  # whoever read our output has seen enough
             output.hush()
             return 0

@@ -14,6 +14,7 @@ from ganreg.cli import output, runs, several
 from ganreg.cli.configured import Asked, Configured
 from ganreg.contracts import Observer
 from ganreg.engine import rundir
+from ganreg.engine.signals import Terminated
 
 if TYPE_CHECKING:
     from ganreg.assembly.config import Config
@@ -53,11 +54,11 @@ def _train(asked: Asked) -> None:
             numbered=named is None and asked.resume is None and before is None,
             again=before is not None,
         )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as ended:
         saved = next((header.out / "checkpoints").glob("step-*"), None)
-        raise KeyboardInterrupt(
-            "interrupted" + (f"; go on with: ganreg train --resume {header.out}" if saved else "")
-        ) from None
+        what = "interrupted" if isinstance(ended, KeyboardInterrupt) else "terminated"
+        ended.args = (what + (f"; go on with: ganreg train --resume {header.out}" if saved else ""),)
+        raise
     if several.is_quiet_rank():
         return
     if quiet:

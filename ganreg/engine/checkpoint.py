@@ -2,128 +2,285 @@
 
     RUN/checkpoints/step-00001000/   generator.safetensors  discriminator.safetensors  ema.safetensors
                                      optimizer-*.safetensors  random.safetensors  state.json  manifest.json
+    RUN/checkpoints/latest           the name of the newest, for other tools; never relied on
 
-It is written beside its place under a name that begins with a dot, then renamed: a directory with its final name is whole.
-No file of it can run code when it is read.
+It is written beside its place under a name that begins with a dot and renamed when all of it has reached the disk: a directory
+with its final name is whole, unless the disk damages it, which its manifest tells.  The manifest is written in one form only
+and holds a digest of itself, so that no bit of it can change unseen.  No file of it can run code when it is read.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-import os
+import re
 import shutil
+import stat
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from ganreg.engine import durable
 from ganreg.errors import CheckpointError, StorageError
 
-FORMAT = 1
+FORMAT = 2
+OLDEST = 1  # without a digest of the manifest
+STEP = re.compile(r"step-(\d{8,})")
+MOST_JSON = 16 << 20  # bytes
+MOST_HEADER = 16 << 20  # bytes of a safetensors file's own table: some hundred thousand tensors
+
+Loaded = tuple[dict[str, dict[str, Tensor]], dict[str, Any]]
 
 
-def save(directory: Path, files: Mapping[str, Mapping[str, Tensor]], values: Mapping[str, Any]) -> Path:
-    """Write `directory`; one that is there already stays.  Raises StorageError."""
-    if directory.exists():
+def save(
+    directory: Path,
+    files: Mapping[str, Mapping[str, Tensor]],
+    values: Mapping[str, Any],
+    facts: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write `directory`; a whole one that is there already stays, a damaged one is moved aside.  Raises StorageError.
+
+    `facts` go into the manifest: who made it.
+    """
+    if directory.exists() and is_whole(directory):
         return directory
     beside = directory.with_name(f".{directory.name}.part")
+    needed = 0
     try:
+        if directory.exists():
+            directory.rename(_free(directory))
         shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        contents = {f"{name}.safetensors": _packed(tensors) for name, tensors in files.items()}
-        contents["state.json"] = json.dumps(values, indent=1, sort_keys=True).encode()
-        manifest: dict[str, Any] = {"format": FORMAT, "step": values["step"], "files": {}}
-        for name, content in contents.items():
-            _write(beside / name, content)
-            manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-        _write(beside / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
-        beside.rename(directory)
+        beside.parent.mkdir(exist_ok=True)  # not its parents: a run directory that is gone stays gone
+        beside.mkdir()
+        entries: dict[str, Any] = {}
+        for name, tensors in files.items():
+            needed += sum(tensor.nbytes for tensor in tensors.values())
+            entries[f"{name}.safetensors"] = durable.write(beside / f"{name}.safetensors", _packed(tensors))._asdict()
+        entries["state.json"] = durable.write(beside / "state.json", _json(values))._asdict()
+        told = {**(facts or {}), "format": FORMAT, "step": values["step"], "files": entries}
+        durable.write(beside / "manifest.json", _manifest_of(told))
+        durable.sync_directory(beside)
+        durable.rename(beside, directory)
+        durable.fail_point("latest")
+        durable.replace(directory.parent / "latest", f"{directory.name}\n".encode())
     except OSError as error:
-        raise StorageError(
-            f"the checkpoint cannot be written: {error.strerror or error}",
-            at=str(directory),
-            fix="make room, or give another --out",
-        ) from error
+        raise _unwritten(directory, error, needed) from error
     return directory
 
 
-def load(directory: Path, only: tuple[str, ...] | None = None) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+def snapshot(files: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
+    """Copies in main memory, so that training can go on while they are written."""
+    return {
+        name: {key: tensor.detach().to("cpu", copy=True).contiguous() for key, tensor in tensors.items()}
+        for name, tensors in files.items()
+    }
+
+
+def load(directory: Path, only: tuple[str, ...] | None = None) -> Loaded:
     """Read and verify a checkpoint, or some of its files -> tensors by file, values.  Raises CheckpointError."""
-    manifest = _manifest(directory)
+    told = manifest(directory)
     files: dict[str, dict[str, Tensor]] = {}
     values: dict[str, Any] = {}
-    for name, entry in manifest["files"].items():
+    for name, entry in told["files"].items():
         stem, _, kind = name.partition(".")
         if only is not None and kind == "safetensors" and stem not in only:
             continue
-        content = _verified(directory / Path(name).name, entry)
+        path = directory / name
+        content = _verified(path, entry)
         if kind == "safetensors":
-            files[stem] = load_tensors(content)
-        else:
-            values = json.loads(content)
+            files[stem] = _unpacked(content, path)
+        elif name == "state.json":
+            values = _parsed(content, path)
     return files, values
 
 
+def verify(directory: Path) -> None:
+    """Hash every file of it.  Raises CheckpointError, which names the first that is not as it was written."""
+    for name, entry in manifest(directory)["files"].items():
+        _verified(directory / name, entry)
+
+
+def is_whole(directory: Path) -> bool:
+    """Whether every file is there as it was written."""
+    try:
+        verify(directory)
+    except CheckpointError:
+        return False
+    return True
+
+
 def checkpoints(run_dir: Path) -> list[Path]:
-    """The run's checkpoints, oldest step first."""
-    return sorted(path for path in (run_dir / "checkpoints").glob("step-*") if (path / "manifest.json").is_file())
+    """The run's checkpoints, oldest step first, whole or not."""
+    found = [path for path in (run_dir / "checkpoints").glob("step-*") if STEP.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
 
 
-def latest(run_dir: Path) -> Path:
-    """The checkpoint with the most steps.  Raises CheckpointError when there is none."""
+def newest(run_dir: Path, only: tuple[str, ...] | None = None) -> tuple[Path, Loaded]:
+    """The newest whole checkpoint and what is in it; each damaged one that is passed over is told.  Raises CheckpointError."""
     found = checkpoints(run_dir)
     if not found:
         raise CheckpointError("the run has no checkpoint", at=str(run_dir), fix="give the directory of a run that was saved")
-    return found[-1]
+    damages: list[CheckpointError] = []
+    for path in reversed(found):
+        try:
+            loaded = load(path, only)
+        except CheckpointError as error:
+            damages.append(error)
+            continue
+        for damage in damages:
+            warnings.warn(f"{damage.at}: {damage.what}; going on from {path.name}", stacklevel=2)
+        return path, loaded
+    raise damages[0]
 
 
 def rotate(run_dir: Path, keep: int) -> None:
-    """Remove all but the newest `keep`."""
-    for path in checkpoints(run_dir)[:-keep]:
-        shutil.rmtree(path, ignore_errors=True)
+    """Remove all but the newest `keep`, once the newest is known to be whole.  Raises CheckpointError when it is not."""
+    found = checkpoints(run_dir)
+    if len(found) <= keep:
+        return
+    verify(found[-1])
+    for path in found[:-keep]:
+        durable.fail_point("rotate")
+        gone = path.with_name(f".{path.name}.gone")
+        path.rename(gone)  # a directory with its final name is whole, even while it is removed
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def sweep(run_dir: Path) -> None:
+    """Remove what a dead process left half written or half removed."""
+    for pattern in (".step-*.part", ".step-*.gone", ".latest.part"):
+        for path in (run_dir / "checkpoints").glob(pattern):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def manifest(directory: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself.  Raises CheckpointError."""
+    path = directory / "manifest.json"
+    content = _content(path, MOST_JSON)
+    told = _parsed(content, path)
+    found = told.get("format")
+    if not isinstance(found, int) or isinstance(found, bool) or not found >= OLDEST:
+        raise _damaged("it is no manifest: its format is not a number", path)
+    if found > FORMAT:
+        raise CheckpointError(
+            f"the checkpoint has format {found}, this ganreg reads {FORMAT}", at=str(path), fix="update ganreg"
+        )
+    body = {key: value for key, value in told.items() if key != "digest"}
+    if (found == OLDEST and "digest" in told) or (found > OLDEST and content != _manifest_of(body)):
+        raise _damaged("damaged: its digest is not its own", path)
+    files = told.get("files")
+    if not isinstance(files, dict) or not all(_is_entry(name, entry) for name, entry in files.items()):
+        raise _damaged("it does not list files by plain names, with sha256 and size", path)
+    return told
+
+
+def _is_entry(name: str, entry: Any) -> bool:
+    plain = re.fullmatch(r"[\w-][\w.-]*\.(safetensors|json)", name) is not None
+    return plain and isinstance(entry, dict) and isinstance(entry.get("sha256"), str) and isinstance(_size(entry), int)
+
+
+def _size(entry: Mapping[str, Any]) -> Any:
+    return entry.get("size", entry.get("bytes"))  # format 1 said bytes
+
+
+def _manifest_of(told: Mapping[str, Any]) -> bytes:
+    """The one way in which a manifest is written: any other bytes are damage."""
+    plain = json.loads(_json(told))
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return _json({**plain, "digest": digest})
+
+
+def _json(values: Mapping[str, Any]) -> bytes:
+    return (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _packed(tensors: Mapping[str, Tensor]) -> bytes:
-    return save_tensors({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
+    return save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _manifest(directory: Path) -> dict[str, Any]:
-    path = directory / "manifest.json"
+def _unpacked(content: bytes, path: Path) -> dict[str, Tensor]:
     try:
-        manifest: dict[str, Any] = json.loads(path.read_bytes())
-        if manifest["format"] != FORMAT:
-            raise CheckpointError(
-                f"the checkpoint has format {manifest['format']}, this ganreg reads {FORMAT}",
-                at=str(path),
-                fix="update ganreg",
-            )
-        return manifest
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"the manifest cannot be read: {error}", at=str(path), fix="use another checkpoint") from error
+        if int.from_bytes(content[:8], "little") > MOST_HEADER:
+            raise _damaged(f"its table is longer than {MOST_HEADER:,} bytes", path)
+        return load_tensors(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, RuntimeError) as error:
+        raise _damaged(f"it is no safetensors file: {(str(error).splitlines() or [''])[0]}", path) from error
+
+
+def _parsed(content: bytes, path: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(f"it is no JSON: {error}", path) from error
+    if not isinstance(told, dict):
+        raise _damaged("it holds no JSON object", path)
+    return told
 
 
 def _verified(path: Path, entry: Mapping[str, Any]) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"a file is missing: {error.strerror}", at=str(path), fix="use another checkpoint") from error
-    if len(content) != entry["bytes"]:
-        raise CheckpointError(
-            f"{'truncated' if len(content) < entry['bytes'] else 'too long'}: {len(content)} of {entry['bytes']} bytes",
-            at=str(path),
-            fix="use another checkpoint",
-        )
+    size = _size(entry)
+    content = _content(path, size)
+    if len(content) != size:
+        raise _damaged(f"truncated: {len(content)} of {size} bytes", path)
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise CheckpointError("damaged: its sha256 is not the manifest's", at=str(path), fix="use another checkpoint")
+        raise _damaged("damaged: its sha256 is not the manifest's", path)
     return content
+
+
+def _content(path: Path, most: int) -> bytes:
+    """A plain file of at most so many bytes; nothing else is opened.  Raises CheckpointError."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise _damaged("it is no plain file", path)
+        if found.st_size > most:
+            raise _damaged(f"too long: {found.st_size} of {most} bytes", path)
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise _damaged("the file is missing", path) from error
+    except OSError as error:
+        raise _damaged(f"it cannot be read: {error.strerror or error}", path) from error
+
+
+def _damaged(what: str, path: Path) -> CheckpointError:
+    return CheckpointError(what, at=str(path), fix="use another checkpoint; ganreg checkpoint list RUN tells which are whole")
+
+
+def _unwritten(directory: Path, error: OSError, needed: int) -> StorageError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    room = f"; it takes {needed:,} bytes and more, {_room(directory):,} are free" if full else ""
+    return StorageError(
+        f"the checkpoint cannot be written: {error.strerror or error}{room}",
+        at=str(directory),
+        fix="make room, or give another --out; older checkpoints are as they were",
+    )
+
+
+def room(path: Path) -> int | None:
+    """Bytes that are free where `path` lies or would lie; None where nobody tells."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return None
+
+
+def _room(path: Path) -> int:
+    return room(path) or 0
+
+
+def _free(directory: Path) -> Path:
+    """A name to move a damaged checkpoint to."""
+    numbers = (directory.with_name(f".damaged-{directory.name}-{number}") for number in range(1, 10**6))
+    return next(path for path in numbers if not path.exists())

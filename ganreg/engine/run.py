@@ -41,6 +41,12 @@ class Run:
     repeatable: bool = True  # every part was named, so that the configuration alone repeats the run
 
     labels: Labels = field(default_factory=Labels)
+    origins: Mapping[str, str] = field(default_factory=dict)  # "loss.hinge" -> the distribution and version it came with
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same when this run goes on: its configuration, data, and plugins' versions."""
+        plugins = {part: origin for part, origin in self.origins.items() if origin.split()[0] != "ganreg"}
+        return {**self.config, "data": self.state.batches.source.fingerprint(), "versions": plugins}
 
     def refresh(self) -> None:
         """Give the averaged generator batch norm statistics of its own."""

@@ -15,6 +15,7 @@ from ganreg.engine.gate import Gate
 from ganreg.engine.graphs import Graphs
 from ganreg.engine.networks import Player
 from ganreg.engine.precision import FULL, Precision
+from ganreg.engine.signals import Signals
 from ganreg.engine.state import State
 from ganreg.errors import ContractError
 
@@ -53,6 +54,7 @@ class Work:
     ranks: Ranks = ALONE
     memory_format: torch.memory_format = torch.preserve_format
     graphs: Graphs | None = None
+    signals: Signals = field(default_factory=Signals)
 
     draws: list[Draw] = field(init=False)
     values: dict[str, Tensor] = field(default_factory=dict)
@@ -138,6 +140,8 @@ class Work:
         """Gradients, values and buffers: the mean over all ranks."""
         if self.ranks.size == 1:
             return
+        for name, asked in self.signals.asked().items():  # told to all ranks with the gradients
+            self.values[name] = torch.full((), float(asked), device=self.state.device)
         players = {"discriminator": self.discriminator, "generator": self.generator}
         parameters = list(players[network].network.parameters())
         self._agree_on_gradients(network, parameters)

@@ -236,7 +236,7 @@ def test_nothing_is_saved_or_drawn_from_a_poisoned_state(tmp_path: Path):
         train(loss=Poisoned(), steps=20, out=tmp_path / "run", log_every=20, checkpoint_every=2, sample_every=3)
 
     saved = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
-    assert saved == ["step-00000002", "step-00000004"]
+    assert saved == ["latest", "step-00000002", "step-00000004"]
     assert not (tmp_path / "run" / "samples" / "step-00000006.png").exists()
 
 

@@ -13,7 +13,7 @@ import torch
 from ganreg.contracts import STATISTICS, Observer
 from ganreg.engine.run import Run
 from ganreg.engine.work import Work
-from ganreg.errors import GanregError
+from ganreg.errors import GanregError, StorageError
 
 
 class Observers:
@@ -41,10 +41,11 @@ class Observers:
         """After each step -> "stop" when an observer says so.  Raises NonFiniteError when the gate has closed."""
         step = self.run.state.step
         due = [observer for observer in self.observers if is_last or step % self._interval(observer) == 0]
-        if not due:
+        together = is_last or step % self.run.settings.log_every == 0  # every rank is here
+        ending, saves = self._asked(work, together=together)
+        if not due and not ending and not saves:
             return None
         entered = time.perf_counter()
-        together = is_last or step % self.run.settings.log_every == 0  # every rank is here
         if self.run.ranks.size == 1 or together:
             work.gate.look(step)
         elif work.gate.is_shut():
@@ -56,11 +57,27 @@ class Observers:
         stops = self._wish and self.run.ranks.size == 1
         if self.run.ranks.size > 1 and together:
             stops = self.run.ranks.main_says(self._wish)
-        if stops:  # it was the last step, then: whatever writes the run's files writes once more
-            late = [one for one in self.observers if getattr(one, "required", False) and one not in due]
-            self._tell(late, lambda observer: observer.stepped(step, values))
+        # it was the last step, then: whatever writes the run's files writes once more; for a signal, only what can be resumed
+        mark = "required" if stops else "saves" if ending or saves else ""
+        late = [one for one in self.observers if mark and getattr(one, mark, False) and one not in due]
+        self._tell(late, lambda observer: observer.stepped(step, values))
+        stops = stops or ending
+        if is_last or stops or saves:
+            self._tell(self.observers, lambda observer: getattr(observer, "settle", _nothing)())
         self.seconds += time.perf_counter() - entered
         return "stop" if stops else None
+
+    def _asked(self, work: Work, *, together: bool) -> tuple[bool, bool]:
+        """Whether a signal, on any rank, wants an end or a checkpoint; among cards this is read when values are."""
+        asked = work.signals.asked()
+        if self.run.ranks.size == 1:
+            ending, saves = asked.values()
+        elif together or self.run.state.device.type == "cpu":
+            ending, saves = (bool(work.values[name]) for name in asked)
+        else:
+            return False, False
+        work.signals.heard(ending=ending, saves=saves)
+        return ending, saves
 
     def finished(self, status: str) -> None:
         """The run ended."""
@@ -82,6 +99,12 @@ class Observers:
                 except GanregError:
                     raise
                 except Exception as error:
+                    if getattr(observer, "required", False) and isinstance(error, OSError):
+                        raise StorageError(
+                            f"the run's files cannot be written: {error.strerror or error}",
+                            at=str(error.filename or self.run.directory),
+                            fix="make room, or give another --out; checkpoints are as they were",
+                        ) from error
                     if getattr(observer, "required", False):
                         raise
                     self.observers.remove(observer)
@@ -91,7 +114,7 @@ class Observers:
     def _read(self, work: Work, now: float) -> dict[str, float]:
         """Everything on the device in one read."""
         state = self.run.state
-        names = [name for name in work.values if name != "statistics"]
+        names = [name for name in work.values if name != "statistics" and not name.startswith("asked_")]
         rows = [work.values[name].detach().float().reshape(1) for name in names]
         numbers = torch.cat([*rows, work.values["statistics"].float()]).tolist()
         told = dict(zip([*names, *STATISTICS], numbers, strict=True))
@@ -131,6 +154,10 @@ def balance(values: Mapping[str, float], equilibrium: tuple[float, float] | None
     if equilibrium is None:
         return words
     return f"{abs(values['loss_d'] - equilibrium[0]):.2f} from equilibrium, {words}"
+
+
+def _nothing() -> None:
+    """What an observer that has nothing to settle does."""
 
 
 def _lr(optimizer: torch.optim.Optimizer) -> float:

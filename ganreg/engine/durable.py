@@ -1,0 +1,92 @@
+"""Files that are whole or not there, whatever happens while they are written.
+
+A name is given to what has reached the disk, never before: write, fsync, rename, fsync of the directory.
+
+`GANREG_FAIL=point:action`, for tests, breaks a step on purpose: `action` is `kill` or an errno's name (`ENOSPC`), `point` one
+of `POINTS`, or `point.3` for the third time that it is passed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+POINTS = ("open", "write", "fsync", "fsync_directory", "rename", "after_rename", "latest", "rotate")
+CHUNK = 1 << 20  # bytes written and hashed at once
+
+_passed: Counter[str] = Counter()
+
+
+class Written(NamedTuple):
+    """What a file holds, told while it was written."""
+
+    sha256: str
+    size: int
+
+
+def fail_point(name: str) -> None:
+    """Break here if a test asked for it.  Raises OSError."""
+    asked = os.environ.get("GANREG_FAIL")
+    if asked is None:
+        return
+    point, _, action = asked.partition(":")
+    point, _, nth = point.partition(".")
+    if point != name:
+        return
+    _passed[name] += 1
+    if _passed[name] != int(nth or 1):
+        return
+    if action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    number = getattr(errno, action)
+    raise OSError(number, os.strerror(number))
+
+
+def write(path: Path, content: bytes) -> Written:
+    """A new file, on the disk when this returns; one that is there already, or a link, is an error.  Raises OSError."""
+    fail_point("open")
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    digest = hashlib.sha256()
+    with os.fdopen(handle, "wb", buffering=0) as file:
+        rest = memoryview(content)
+        while rest:
+            fail_point("write")
+            count = file.write(rest[:CHUNK])
+            digest.update(rest[:count])
+            rest = rest[count:]
+        os.fchmod(handle, path.parent.stat().st_mode & 0o666)  # as the directory, which the umask made
+        fail_point("fsync")
+        os.fsync(handle)
+    return Written(digest.hexdigest(), len(content))
+
+
+def sync_directory(path: Path) -> None:
+    """Let the names in a directory reach the disk.  Raises OSError."""
+    fail_point("fsync_directory")
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Give what is on the disk its name.  Raises OSError."""
+    fail_point("rename")
+    old.rename(new)
+    fail_point("after_rename")
+    sync_directory(new.parent)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """A file that holds the old content or the new one, at every moment.  Raises OSError."""
+    part = path.with_name(f".{path.name.lstrip('.')}.part")
+    part.unlink(missing_ok=True)
+    write(part, content)
+    part.replace(path)
+    sync_directory(path.parent)

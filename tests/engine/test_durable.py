@@ -1,0 +1,71 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from ganreg.engine import durable
+
+
+def test_a_file_is_hashed_while_it_is_written(tmp_path: Path):
+    content = os.urandom(3 * durable.CHUNK + 7)
+
+    told = durable.write(tmp_path / "a", content)
+
+    assert (tmp_path / "a").read_bytes() == content
+    assert told == (hashlib.sha256(content).hexdigest(), len(content))
+
+
+def test_what_is_there_already_is_never_written_through(tmp_path: Path):
+    (tmp_path / "target").write_text("theirs")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "made by us")
+
+    for name in ("target", "link", "nowhere"):
+        with pytest.raises(FileExistsError):
+            durable.write(tmp_path / name, b"ours")
+
+    assert (tmp_path / "target").read_text() == "theirs"
+    assert not (tmp_path / "made by us").exists()
+
+
+def test_replacing_a_link_leaves_its_target_alone(tmp_path: Path):
+    (tmp_path / "target").write_text("theirs")
+    (tmp_path / "latest").symlink_to(tmp_path / "target")
+    (tmp_path / ".latest.part").symlink_to(tmp_path / "target")
+
+    durable.replace(tmp_path / "latest", b"ours")
+
+    assert (tmp_path / "target").read_text() == "theirs"
+    assert not (tmp_path / "latest").is_symlink()
+    assert (tmp_path / "latest").read_bytes() == b"ours"
+
+
+@pytest.mark.parametrize(("of_directory", "of_file"), [(0o755, 0o644), (0o700, 0o600), (0o775, 0o664)])
+def test_a_file_may_be_read_by_whoever_may_read_its_directory(of_directory: int, of_file: int, tmp_path: Path):
+    place = tmp_path / "place"
+    place.mkdir()
+    place.chmod(of_directory)
+
+    durable.write(place / "a", b"1")
+
+    assert stat.S_IMODE((place / "a").stat().st_mode) == of_file
+
+
+def test_a_fail_point_breaks_at_the_time_that_was_asked_for(monkeypatch: pytest.MonkeyPatch):
+    durable._passed.clear()
+    monkeypatch.setenv("GANREG_FAIL", "write.2:ENOSPC")
+
+    durable.fail_point("write")
+    durable.fail_point("fsync")
+    with pytest.raises(OSError, match="No space left") as told:
+        durable.fail_point("write")
+    durable.fail_point("write")
+
+    assert told.value.errno == errno.ENOSPC

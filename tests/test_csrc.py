@@ -147,7 +147,7 @@ def test_only_a_variant_is_compiled_for_a_newer_processor(command_lines):
         word.rpartition("/")[2] for line in command_lines for word in line if word.endswith(".cpp") and " -m" in " ".join(line)
     }
 
-    assert newer == {path.name for path in VARIANTS if sources.variant_flags(path)}
+    assert newer == {path.name for path in VARIANTS if sources.variant_flags(path) and path not in jit._left_out()}
 
 
 @each_file

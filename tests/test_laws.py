@@ -26,6 +26,7 @@ FLOORS = {
     "yamltext": 1,
     "hookspecs": 2,
     "pictures": 2,
+    "processor": 2,
     "settings": 2,
     "statistics": 2,
     "nn": 3,

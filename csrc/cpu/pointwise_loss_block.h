@@ -219,23 +219,20 @@ struct Kernel {
   }
 };
 
-// The functor that serves targets of 0 and 1.
-template <template <typename> class Loss>
+// The kernel that serves targets of 0 and 1.
+template <template <typename> class Loss, typename Number>
 struct Certain {
-  template <typename V>
-  using Functor = Loss<V>;
+  static constexpr LossKernel kernel = Kernel<Loss, Number>::constant;
 };
-template <>
-struct Certain<BinaryCrossEntropy> {
-  template <typename V>
-  using Functor = CertainCrossEntropy<V>;
+template <typename Number>
+struct Certain<BinaryCrossEntropy, Number> {
+  static constexpr LossKernel kernel = Kernel<CertainCrossEntropy, Number>::constant;
 };
 
 template <template <typename> class Loss, typename Number>
 inline Kernels kernels_of() {
   using K = Kernel<Loss, Number>;
-  return {K::constant, Kernel<Certain<Loss>::template Functor, Number>::constant, K::per_element, K::paired,
-          K::derivative};
+  return {K::constant, Certain<Loss, Number>::kernel, K::per_element, K::paired, K::derivative};
 }
 
 template <template <typename> class Loss>

@@ -112,6 +112,8 @@ def _run(
             status = "interrupted"
             raise
         finally:
+            work.graphs = None  # and their memory
+            work.state.batches.close()
             work.discriminator.learns(True)  # as it was given, so that it can be trained on
             for optimizer in work.state.optimizers.values():
                 vars(optimizer).pop("found_inf", None)

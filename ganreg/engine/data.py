@@ -169,6 +169,10 @@ class Batches:
         self.position += len(batch.real) * self._ranks
         return batch
 
+    def close(self) -> None:
+        """Let the processes that read go; the next batch starts them anew."""
+        self._stream = None
+
     def _made(self, items: Any) -> Batch:
         return _as_batch(items, self.source.spec, self.device)
 
@@ -223,7 +227,6 @@ class Batches:
 def ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     """The same batches, each copied to the card on a side stream while the one before is worked on."""
     side: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    now = torch.cuda.current_stream(device)
 
     def copied() -> Batch:
         with torch.cuda.stream(side):
@@ -231,6 +234,7 @@ def ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
 
     following = copied()
     while True:
+        now = torch.cuda.current_stream(device)  # of whoever asks for this batch: a run that goes on reads ahead on another
         now.wait_stream(side)
         batch = following
         for tensor in batch:

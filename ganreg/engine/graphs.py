@@ -4,8 +4,8 @@ For each network its gradients are one graph (forward, loss, backward) and its u
 and the mean over ranks run eagerly between the two.  A graph reads and writes the same memory each time, so that what a step
 brings is copied to where the recording found it, and gradients are always those of the recording.
 
-What decides on the host while a network runs, by a step's number or a Python random number, is recorded as it was.  So are
-random numbers of the device, whose streams go on.
+What decides on the host while a network runs, by a step's number or a Python random number, is recorded as it was, and a
+tensor that an attribute is bound to anew at each call stays the one of the recording.  Random numbers of the device go on.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganreg.engine.gate import takes_flag
+from ganreg.nn.sync_batchnorm import SyncBatchNorm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ganreg.engine.networks import Player
     from ganreg.engine.work import Draw, Work
 
 Part = tuple[str, str]
@@ -33,6 +35,8 @@ GIVEN = ("real", "labels", "latents", "fake_labels")
 """What a part of a batch brings along."""
 WARM_UP = 3
 """Eager steps before the recording: cuDNN chooses its algorithms, the optimizer makes its state."""
+MISFITS = 10
+"""Batches of another shape than the recorded one, after which that is told."""
 
 Replay = Callable[[], None]
 Record = Callable[[Callable[[], None]], Replay]
@@ -56,12 +60,15 @@ class Graphs:
         self._record = record
         self._told = told
         self._runs: Counter[Part] = Counter()
+        self._misfits: Counter[str] = Counter()
         self._held: dict[Part, Held] = {}
 
     def gradients(self, network: str, run: Callable[[Work], None], work: Work) -> None:
         """Forward and backward of a main phase."""
         held = self._main(network, run, work)
         if held is None or not _fits(held, work.draws):
+            if held is not None:
+                self._misfit(network)
             run(work)
             return
         for draw, mine in zip(work.draws, held.draws, strict=True):
@@ -71,13 +78,14 @@ class Graphs:
                 setattr(draw, name, tensor)
         held.replay()
         work.values |= held.values
+        _player(work, network).network.zero_grad(set_to_none=True)  # a penalty may have reached weights that this does not
         for parameter, grad in held.grads:
             parameter.grad = grad
 
     def update(self, network: str, run: Callable[[Work], None], work: Work) -> None:
         """Gate and optimizer, from the gradients and the phase's total."""
         held = self._update(network, run, work)
-        if held is None or [one for one, _ in held.grads] != [one for one, _ in _grads(work, network)]:
+        if held is None or [id(one) for one, _ in held.grads] != [id(one) for one, _ in _grads(work, network)]:
             run(work)
             return
         for parameter, grad in held.grads:
@@ -86,6 +94,13 @@ class Graphs:
         for name, value in held.values.items():
             _hand_in(value, work.values[name])
         held.replay()
+
+    def _misfit(self, network: str) -> None:
+        self._misfits[network] += 1
+        if self._misfits[network] == MISFITS:
+            self._told(
+                f"the {network}'s gradients were recorded for another shape than {MISFITS} batches had, which run eagerly"
+            )
 
     def _main(self, network: str, run: Callable[[Work], None], work: Work) -> Held | None:
         part = network, "gradients"
@@ -115,7 +130,8 @@ class Graphs:
             return self._record(lambda: run(work))
         except RuntimeError as error:  # what waits for the device, or asks where it is, cannot be recorded
             self._parts.discard(part)
-            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            first = error.__context__ or error  # what the end of a broken recording says is not why it broke
+            why = (str(first).strip().splitlines() or [type(first).__name__])[0]
             self._told(f"the {part[0]}'s {part[1]} run without a CUDA graph, recording failed: {why}")
             return None
 
@@ -126,8 +142,12 @@ def _told_by(draw: Draw) -> dict[str, Tensor | None]:
 
 
 def _grads(work: Work, network: str) -> list[tuple[nn.Parameter, Tensor]]:
-    player = work.discriminator if network == "discriminator" else work.generator
-    return [(parameter, parameter.grad) for parameter in player.network.parameters() if parameter.grad is not None]
+    parameters = _player(work, network).network.parameters()
+    return [(parameter, parameter.grad) for parameter in parameters if parameter.grad is not None]
+
+
+def _player(work: Work, network: str) -> Player:
+    return work.discriminator if network == "discriminator" else work.generator
 
 
 def _fits(held: Held, draws: list[Draw]) -> bool:
@@ -154,10 +174,17 @@ def why_eager(work: Work) -> dict[Part, str]:
             reasons[network, "gradients"] = (
                 f"{' and '.join(type(one).__name__ for one in joins)} joins them by rules of its own"
             )
+        elif work.ranks.size > 1 and any(isinstance(one, SyncBatchNorm) for one in _modules(work)):
+            reasons[network, "gradients"] = "its batch norm asks the other ranks"
         why = _why_not_recorded(optimizer)
         if why:
             reasons[network, "update"] = why
     return reasons
+
+
+def _modules(work: Work) -> Iterator[nn.Module]:
+    for player in (work.generator, work.discriminator):  # either may run in the other's phase
+        yield from player.network.modules()
 
 
 def _why_not_recorded(optimizer: Optimizer) -> str:
@@ -182,7 +209,8 @@ class OnCard:
     def __call__(self, run: Callable[[], None]) -> Replay:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._generator)
-        with torch.cuda.graph(graph, pool=self._pool, stream=torch.cuda.current_stream()):
+        # thread_local: a thread that pins batches, or watches NCCL, may go on with its own calls meanwhile
+        with torch.cuda.graph(graph, pool=self._pool, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"):
             run()
         self._pool = graph.pool()
         return graph.replay

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganreg.errors import DeviceError, NonFiniteError
+from ganreg.processor import processor_flags
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PROCESSOR_BF16 = frozenset({"avx512_bf16", "amx_bf16"})
@@ -61,15 +61,6 @@ def has_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= LEAST_BF16
     return device.type == "cpu" and bool(PROCESSOR_BF16 & processor_flags())
-
-
-def processor_flags() -> frozenset[str]:
-    """What the processor can do, in Linux's words; nothing elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(next((line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features"))), ()))
 
 
 class Scaler:

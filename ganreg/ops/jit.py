@@ -15,6 +15,7 @@ import shlex
 import shutil
 import stat
 import subprocess
+import sysconfig
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -28,9 +29,13 @@ import torch
 from rich.console import Console
 
 from ganreg.ops import sources
+from ganreg.processor import processor_flags
 
 LOCK_SECONDS = 600.0
 """How long to wait for another process that compiles; the CPU library takes ten seconds, CUDA's a minute a kind of card."""
+
+
+AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
 
 
 class BuildError(Exception):
@@ -70,7 +75,8 @@ def build(device: str = "cpu") -> Build:
     if device == "cuda":
         version = f"{version}, {_cuda_compiler()}"
     architecture = _cuda_architecture() if device == "cuda" else platform.machine()
-    key = "\n".join([device, torch.__version__, version, architecture, sources.digest()])
+    left_out = [source.name for source in _left_out()] if device == "cpu" else []
+    key = "\n".join([device, torch.__version__, version, architecture, sources.digest(), *left_out])
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
     refused = ""
     for parent in _parents():
@@ -192,7 +198,7 @@ def _compile(device: str, compiler: list[str], folder: Path, log: Path) -> None:
             if device == "cuda":
                 _load_cuda_extension(folder)
             else:
-                _load_extension(_compile_variants(compiler, folder), folder)
+                _load_extension(_compile_apart(compiler, folder), folder)
         except _CompilerError as error:
             log.write_text(str(error))
             raise BuildError(f"the kernel does not compile (log: {log})", str(error), log) from error
@@ -202,25 +208,50 @@ class _CompilerError(Exception):
     """What the compiler printed."""
 
 
-def _compile_variants(compiler: list[str], folder: Path) -> list[str]:
-    """Torch-free variants -> their object files; torch's builder has one set of flags for all, variants have their own."""
-    variants = [source for source in sources.cpu_sources() if sources.variant_flags(source) is not None]
-    with ThreadPoolExecutor(min(len(variants), os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda source: _compile_variant(compiler, source, folder), variants))
+def _compile_apart(compiler: list[str], folder: Path) -> list[str]:
+    """All sources but one -> their object files, as many at once as there are processors.
+
+    Torch's builder, which compiles the one that is left, links and loads, has one set of flags for all and here one job.
+    """
+    apart = [source for source in sources.cpu_sources() if source != _left_to_torch()]
+    apart.sort(key=lambda source: sources.variant_flags(source) is None)  # the variants take longest
+    with ThreadPoolExecutor(min(len(apart), os.cpu_count() or 1)) as pool:
+        return list(pool.map(lambda source: _compile_one(compiler, source, folder), apart))
 
 
-def _compile_variant(compiler: list[str], source: Path, folder: Path) -> str:
-    target = f"{source.stem}.variant.o"  # a plain name: ninja runs in the folder, and no shell splits a path
-    command = [*compiler, *sources.FLAGS, *(sources.variant_flags(source) or ()), "-c", str(source), "-o", target]
+def _left_to_torch() -> Path:
+    faces = [source for source in sources.cpu_sources() if sources.variant_flags(source) is None]
+    return min(faces, key=lambda source: source.stat().st_size)
+
+
+def _compile_one(compiler: list[str], source: Path, folder: Path) -> str:
+    target = f"{source.stem}.apart.o"  # a plain name: ninja runs in the folder, and no shell splits a path
+    flags = ("-DGANREG_LEFT_OUT",) if source in _left_out() else sources.variant_flags(source)
+    if flags is None:
+        flags = tuple(word for path in _include_paths() for word in ("-isystem", path))
+    command = [*compiler, *sources.FLAGS, *flags, "-c", str(source), "-o", target]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if done.returncode != 0:
         raise _CompilerError(f"{shlex.join(command)}\n{done.stdout}{done.stderr}")
     return target
 
 
+def _include_paths() -> list[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.utils import cpp_extension
+
+    return [*cpp_extension.include_paths(), sysconfig.get_path("include")]
+
+
+def _left_out() -> list[Path]:
+    """Variants that this processor cannot run, which would take a third of the time: a library compiled here stays here."""
+    can = processor_flags()
+    return [source for source in sources.cpu_sources() if can and source.stem.endswith("_avx512") and not can >= AVX512]
+
+
 def _load_extension(objects: list[str], folder: Path) -> None:
-    faces = [str(source) for source in sources.cpu_sources() if sources.variant_flags(source) is None]
-    _load("ganreg_cpu", faces, folder, extra_cflags=list(sources.FLAGS), extra_ldflags=objects)
+    _load("ganreg_cpu", [str(_left_to_torch())], folder, extra_cflags=list(sources.FLAGS), extra_ldflags=objects)
 
 
 def _load_cuda_extension(folder: Path) -> None:

@@ -19,6 +19,7 @@ Goodfellow et al., "Generative Adversarial Nets", 2014.  https://arxiv.org/abs/1
 
 from __future__ import annotations
 
+import sys
 from numbers import Real
 from typing import Any, Literal
 
@@ -134,6 +135,8 @@ def pointwise_loss(
     target, targets = _target(target, logits, "target", loss, check_target)
     _check_like(weight, logits, "weight")
     number, tensor = _check_scale(scale, logits)
+    if not isinstance(is_real, bool):
+        raise TypeError(f"expected is_real to be True or False, got {_kind(is_real)}")
     rest: tuple[Any, ...] = (loss, target, is_real, number, tensor, reduction)
     if targets is not None or weight is not None or pos_weight != 1.0:
         rest = (*rest, pos_weight, targets, weight)
@@ -267,6 +270,12 @@ def _check_names(loss: str, reduction: str, pos_weight: float) -> None:
 def _check_number(number: object, what: str) -> None:
     if not _is_number(number):  # a tensor, too: the operator would read it and drop its gradient
         raise TypeError(f"expected {what} to be a number, got {_kind(number)}")
+    _check_size(number, what)
+
+
+def _check_size(number: Any, what: str) -> None:
+    if isinstance(number, int) and abs(number) > sys.float_info.max:
+        raise ValueError(f"expected {what} within ±{sys.float_info.max:.1e}, got an integer of {number.bit_length()} bits")
 
 
 def _target(target: Target, logits: Tensor, what: str, loss: str, check: bool) -> tuple[float, Tensor | None]:
@@ -274,6 +283,7 @@ def _target(target: Target, logits: Tensor, what: str, loss: str, check: bool) -
     if not isinstance(target, Tensor):
         if not _is_number(target):
             raise TypeError(f"expected {what} to be a number or a tensor, got {_kind(target)}")
+        _check_size(target, what)
         if check and loss == "bce" and not 0.0 <= target <= 1.0:
             raise ValueError(f"expected {what} in [0, 1], got {target}")
         return target, None

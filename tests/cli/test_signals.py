@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ganreg.engine import checkpoint
+from ganreg.engine import checkpoint, signals
 
 LONG = ("--generator", "mlp", "--dataset", "gaussians", "--steps", "1000000", "--set", "generator.hidden=[8]")
 QUIET = (*LONG, "--log-every", "5", "--sample-every", "0", "--checkpoint-every", "0")
@@ -176,13 +176,17 @@ def test_workers_live_until_the_step_is_done_and_not_longer(whole_group: bool, t
     words = [word if word != "gaussians" else "drawn" for word in QUIET]
     with training([*words, "--plugin", str(plugin), "--workers", "2", "--out", str(out)], out) as process:
         children = [int(one) for one in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        began = time.monotonic()
         for one in [process.pid, *(children if whole_group else [])]:
             os.kill(one, signal.SIGTERM)
         code, err = ended(process)
+        assert time.monotonic() - began < signals.GRACE  # nobody waits for a worker's patience
 
     assert code == 143, err
     assert len(children) >= 2
     assert "Traceback" not in err
-    time.sleep(0.5)
-    assert [one for one in children if Path(f"/proc/{one}/stat").exists()] == []
+    end = time.monotonic() + 5
+    while (alive := [one for one in children if Path(f"/proc/{one}/stat").exists()]) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert alive == []
     assert checkpoint.is_whole(checkpoint.checkpoints(out)[-1])

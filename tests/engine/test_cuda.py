@@ -48,7 +48,7 @@ def test_nothing_waits_for_the_card_between_two_log_lines(precision: str, cuda_g
 @pytest.mark.filterwarnings("error:.*without a CUDA graph")
 @pytest.mark.parametrize(
     "options",
-    [{}, {"precision": "bf16"}, {"precision": "fp16"}, {"discriminator_steps": 2}, {"accumulate": 2}],
+    [{}, {"precision": "bf16"}, {"precision": "fp16"}, {"discriminator_steps": 2}, {"accumulate": 2}, {"workers": 2}],
     ids=str,
 )
 def test_recorded_training_is_eager_training(options: dict[str, object]):
@@ -64,6 +64,21 @@ def test_recorded_training_is_eager_training(options: dict[str, object]):
         assert recorded.history[name] == pytest.approx(eager.history[name], rel=1e-4, abs=1e-5)
     for one, other in zip(recorded.gan, eager.gan, strict=True):
         torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=1e-4, atol=1e-5)
+
+
+def test_what_cannot_be_recorded_trains_on_eagerly():
+    class Reads(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(2, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(x) * (1.0 if x.sum().item() > 0 else 0.5)
+
+    with pytest.warns(UserWarning, match="run without a CUDA graph, recording failed"):
+        result = train(ganreg.GAN(game().generator, Reads()), device="cuda", cuda_graphs="on", steps=20)
+
+    assert len(result.history["loss_d"]) == 20
 
 
 def test_random_numbers_of_a_recording_go_on():

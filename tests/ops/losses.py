@@ -8,7 +8,7 @@ SIZES = (0, 1, 7, 8, 9, 17, 4095, 4096, 4097, 12_289)
 
 
 def assert_same_bits(got, wanted):
-    """Equal bits, except that any nan equals any nan."""
+    """Equal numbers to the last bit; any nan equals any nan, and a zero the other zero."""
     torch.testing.assert_close(got, wanted, rtol=0, atol=0, equal_nan=True)
 
 

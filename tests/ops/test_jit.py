@@ -146,8 +146,23 @@ def test_what_a_killed_build_left_is_not_met_again(monkeypatch):
     assert jit.build().path == path
 
     assert path.read_text() == "library"
-    assert seen == 2 * [sorted(f"{source.stem}.variant.o" for source in VARIANTS)]
+    apart = [source for source in sources.cpu_sources() if source != jit._left_to_torch()]
+    assert set(VARIANTS) < set(apart)
+    assert seen == 2 * [sorted(f"{source.stem}.apart.o" for source in apart)]
     assert sorted(one.name for one in path.parent.iterdir()) == ["ganreg_cpu.sha256", "ganreg_cpu.so"]
+
+
+@pytest.mark.usefixtures("fake_compiler")
+def test_a_variant_that_the_processor_lacks_is_left_out_of_its_library(monkeypatch):
+    monkeypatch.setattr(jit, "_load_extension", lambda objects, folder: (folder / "ganreg_cpu.so").write_text("library"))
+    found = {}
+    for name, flags in {"with": jit.AVX512, "without": {"avx2"}, "untold": ()}.items():
+        monkeypatch.setattr(jit, "processor_flags", lambda flags=flags: frozenset(flags))
+        found[name] = [source.name for source in jit._left_out()], jit.build().path
+
+    assert [left_out for left_out, _ in found.values()] == [[], ["pointwise_loss_avx512.cpp"], []]
+    assert found["with"][1] != found["without"][1]  # another library: a home may be shared by unlike machines
+    assert found["with"][1] == found["untold"][1]
 
 
 @pytest.mark.usefixtures("fake_compiler")

@@ -310,7 +310,7 @@ def test_targets_weights_and_reductions_agree_with_the_reference(variant, loss, 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("target", [0.0, 1.0])
-def test_a_certain_target_takes_a_shorter_way_to_the_bits_of_a_tensor_of_it(variant, dtype, target):
+def test_a_certain_target_takes_a_shorter_way_to_the_numbers_of_a_tensor_of_it(variant, dtype, target):
     torch.manual_seed(0)
     special = [0.0, -0.0, INF, -INF, NAN, 1e-30, -1e-30, 88.0, -104.0, 6e4, -6e4]
     logits = torch.cat([torch.tensor(special), 20 * torch.randn(5000)]).to(dtype)

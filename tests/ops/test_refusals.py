@@ -107,6 +107,16 @@ def test_targets_outside_0_and_1_are_refused_on_request():
     assert pointwise_loss(x, target=1.5).value.isfinite()
 
 
+def test_an_integer_that_no_float_holds_and_a_side_that_is_no_truth_value_are_refused():
+    x = torch.zeros(2)
+
+    for name in ("target", "pos_weight"):
+        with pytest.raises(ValueError, match=f"expected {name} within ±1.8e\\+308, got an integer of 1329 bits"):
+            pointwise_loss(x, **{"target": 1.0, name: 10**400})
+    with pytest.raises(TypeError, match="expected is_real to be True or False, got str"):
+        pointwise_loss(x, target=1.0, is_real="no")
+
+
 def test_compiled_code_cannot_read_a_target_back():
     def checked(logits, targets):
         return pointwise_loss(logits, target=targets, check_target=True).value

@@ -123,7 +123,8 @@ def ready(
         origins=origins(config, registries.current()),
     )
     if resume is not None:
-        _restore(run, resume, allow_change)
+        penalties = _restore(run, resume, allow_change)
+        work.values |= {name: torch.tensor(value, device=device) for name, value in penalties.items()}
     _gather(run, ranks)
     if settings.compile == "on":
         _compile(work, run)
@@ -195,7 +196,8 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
     return work, total_steps, settings
 
 
-def _restore(run: Run, run_dir: Path, allow_change: Sequence[str]) -> None:
+def _restore(run: Run, run_dir: Path, allow_change: Sequence[str]) -> Mapping[str, float]:
+    """Go back to the newest whole checkpoint -> what lazy penalties were when they were last due, for the log."""
     path, (files, values) = checkpoint.newest(run_dir)
     state = run.state
     now = run.identity()
@@ -210,6 +212,7 @@ def _restore(run: Run, run_dir: Path, allow_change: Sequence[str]) -> None:
             at=str(path),
             fix="resume with the run's own settings",
         ) from error
+    return cast("Mapping[str, float]", values.get("penalties", {}))
 
 
 def _whole_text(error: Exception) -> str:

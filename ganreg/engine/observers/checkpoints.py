@@ -63,6 +63,7 @@ class Checkpoints(Observer):
             "spec": asdict(self.run.spec),
             "label_shares": shares.tolist() if shares is not None else None,
             "config": self.run.identity(),
+            "penalties": {name: value for name, value in values.items() if name.startswith("penalty_")},
         }
         path = self.run_dir / "checkpoints" / f"step-{step:08d}"
         files, told = checkpoint.snapshot(state.tensors()), {**state.values(), **extra}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -223,9 +224,8 @@ def test_data_that_changed_is_refused_unless_it_is_allowed(tmp_path: Path, monke
 def test_a_plugin_of_another_version_is_refused_unless_it_is_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     out = tmp_path / "run"
     run(out, {"steps": 4})
-    monkeypatch.setattr(
-        "ganreg.assembly.ready.origins", lambda *given: {**origins(*given), "dataset.shaken": "ganreg-shaken 2.0"}
-    )
+    newer = {"dataset.shaken": "ganreg-shaken 2.0"}
+    monkeypatch.setattr(sys.modules[ready.__module__], "origins", lambda *given: {**origins(*given), **newer})
 
     with pytest.raises(SettingsError, match=r"versions.dataset.shaken is ganreg-shaken 2.0, the checkpoint was made with"):
         run(out, {"steps": 6}, resume=True)

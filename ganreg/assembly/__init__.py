@@ -50,6 +50,8 @@ def train_gan(
     channels_last: Literal["auto", "on", "off"] = "auto",
     compile: Literal["auto", "on", "off"] = "auto",
     cuda_graphs: Literal["auto", "on", "off"] = "auto",
+    on_nonfinite: Literal["stop", "skip"] = "stop",
+    max_nonfinite: int = 10,
     sync_batchnorm: bool = False,
     rank_timeout: float = 300.0,
     ema: EMASettings | dict[str, float] | None = EMASettings(),  # noqa: B008  (frozen)
@@ -100,6 +102,8 @@ def train_gan(
         "channels_last": channels_last,
         "compile": compile,
         "cuda_graphs": cuda_graphs,
+        "on_nonfinite": on_nonfinite,
+        "max_nonfinite": max_nonfinite,
         "sync_batchnorm": sync_batchnorm,
         "rank_timeout": rank_timeout,
         "ema": ema,

@@ -14,7 +14,7 @@ from torch import nn
 from ganreg.assembly.ready import Parts, ready
 from ganreg.assembly.record import recorded
 from ganreg.contracts import GAN, Observer
-from ganreg.engine import distributed, loop
+from ganreg.engine import diagnosis, distributed, loop
 from ganreg.engine.graphs import stream_of_its_own
 from ganreg.engine.observers import Observers
 from ganreg.engine.observers.agreement import Agreement
@@ -26,6 +26,7 @@ from ganreg.engine.run import Run
 from ganreg.engine.settings import RunSettings
 from ganreg.engine.signals import Signals, Terminated
 from ganreg.engine.work import Work
+from ganreg.errors import NonFiniteError
 from ganreg.registry import Registry
 
 
@@ -108,6 +109,8 @@ def _run(
             turn = phases(parts.regularizers, run.settings.discriminator_steps)
             with stream_of_its_own(work.state.device) if work.graphs is not None else nullcontext():
                 status = loop.train(work, turn, told, last_step=run.total_steps)
+        except NonFiniteError as error:
+            raise diagnosis.explained(error, run, work, turn) from None
         except (KeyboardInterrupt, Terminated):
             status = "interrupted"
             raise

@@ -30,6 +30,7 @@ from ganreg.engine.precision import Precision, Scaler, resolve
 from ganreg.engine.run import Run, RunSettings
 from ganreg.engine.sampling import Labels
 from ganreg.engine.state import State
+from ganreg.engine.trail import Trail
 from ganreg.engine.work import Work
 from ganreg.errors import CheckpointError, DeviceError, SettingsError
 from ganreg.nn.ema import EMA
@@ -48,6 +49,8 @@ LATER_SETTINGS = (
     "channels_last",
     "compile",
     "cuda_graphs",
+    "on_nonfinite",
+    "max_nonfinite",
     "sync_batchnorm",
     "rank_timeout",
 )
@@ -164,6 +167,8 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
     scalers = {name: Scaler(device) for name in networks} if precision.scales else {}
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = settings.tf32
+    most = settings.max_nonfinite if settings.on_nonfinite == "skip" else None
+    gate = Gate(networks, device, clip=settings.clip, scalers=scalers, ranks=ranks, most_skips=most)
     stateful = [*parts.regularizers, *([parts.augmentation] if parts.augmentation is not None else [])]
     state = State(
         gan=parts.gan,
@@ -175,7 +180,8 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
         components={
             f"{index}-{type(part).__name__}": part for index, part in enumerate(stateful) if hasattr(part, "load_state_dict")
         }
-        | {f"scale-{name}": scaler for name, scaler in scalers.items()},
+        | {f"scale-{name}": scaler for name, scaler in scalers.items()}
+        | ({"gate": gate} if most is not None else {}),
     )
     spec = parts.source.spec
     labels = _labels(parts.source).on(device)
@@ -186,12 +192,13 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
         loss=parts.loss,
         regularizers=parts.regularizers,
         augment=parts.augmentation if parts.augmentation is not None else _same,
-        gate=Gate(networks, device, clip=settings.clip, scalers=scalers, ranks=ranks),
+        gate=gate,
         fake_labels=lambda count: labels.draw(count, state.rng),
         shares_latents=_shares_latents(settings),
         parts=settings.accumulate,
         precision=precision,
         ranks=ranks,
+        trail=Trail(keep=settings.log_every + 1),
     )
     return work, total_steps, settings
 

@@ -83,6 +83,11 @@ def snapshot(files: Mapping[str, Mapping[str, Tensor]]) -> dict[str, dict[str, T
     }
 
 
+def packed(files: Mapping[str, Mapping[str, Tensor]]) -> dict[str, bytes]:
+    """As safetensors files, by name."""
+    return {f"{name}.safetensors": _packed(tensors) for name, tensors in snapshot(files).items()}
+
+
 def load(directory: Path, only: tuple[str, ...] | None = None) -> Loaded:
     """Read and verify a checkpoint, or some of its files -> tensors by file, values.  Raises CheckpointError."""
     told = manifest(directory)

@@ -1,13 +1,14 @@
 """The gate before the optimizer: a value or gradient that is not finite never reaches weights, moments, averages or buffers.
 
-A gradient counts as finite while its 2-norm is (below about 1e19 in float32).  Once closed the gate stays closed, and the run
-ends at the next look (`NonFiniteError`): weights and moments hold every update before the refused one (D's of the same step, if
-G was the one to break), buffers and the average are those of the last whole step.  The flag stays on the device: fused
-optimizers take it as `found_inf`; others cost one host read a step.
+A gradient counts as finite while its 2-norm is (below about 1e19 in float32).  Once closed the gate stays closed, unless steps
+may be skipped (`most_skips`), and the run ends at the next look (`NonFiniteError`): weights and moments hold every update
+before the refused one (D's of the same step, if G was the one to break), buffers and the average are those of the last whole
+step.  The flag stays on the device: fused optimizers take it as `found_inf`; others cost one host read a step.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -33,18 +34,28 @@ class Gate:
         clip: float | None = None,
         scalers: Mapping[str, Scaler] | None = None,
         ranks: Ranks = ALONE,
+        most_skips: int | None = None,
     ) -> None:
         self.clip = clip
+        self.most_skips = most_skips  # None: the first one ends the run
+        self._skips = torch.zeros((), dtype=torch.int64, device=device)  # steps that were skipped
+        self._told = 0  # of them
         self.scalers = dict(scalers or {})
         self._names = list(networks)
         self._broke = torch.zeros(len(networks), device=device)  # [networks] 1 for the one that was first
         self.closed = torch.zeros((), device=device)  # 1.0 once any broke
         self._lost = torch.zeros((), device=device)  # steps since
         self._own = torch.zeros((), device=device)  # above 0 where this rank brought it
+        self.broke_at: tuple[str, int] | None = None  # network and step, once that was read
         self._mine = torch.zeros((), device=device)  # 1 where this rank's own gradient, before the averaging, was not finite
         self.ranks = ranks
         self._buffers = [buffer for network in networks.values() for buffer in network.buffers()]
         self._good = [buffer.clone() for buffer in self._buffers]
+
+    def begin_step(self) -> None:
+        """Where a step may be skipped the gate opens again for the next one."""
+        if self.most_skips is not None:
+            self.closed.zero_()
 
     @torch.no_grad()
     def update(self, name: str, value: Tensor, optimizer: Optimizer) -> None:
@@ -84,11 +95,18 @@ class Gate:
     @torch.no_grad()
     def end_of_step(self) -> None:
         """Remember the buffers of a good step; put them back after a refused one, before anything averages them."""
-        self._lost += self.closed
+        if self.most_skips is None:
+            self._lost += self.closed
+        else:
+            self._skips += self.closed.long()
         closed = self.closed.bool()
         for good, buffer in zip(self._good, self._buffers, strict=True):
             torch.where(closed, good, buffer, out=good)
             buffer.copy_(good)
+
+    def counts(self) -> dict[str, Tensor]:
+        """For the log: how many steps were skipped, where they may be."""
+        return {} if self.most_skips is None else {"skipped": self._skips}
 
     def is_shut(self) -> bool:
         """Read the flag and raise nothing."""
@@ -98,6 +116,8 @@ class Gate:
         """Read the flag, on all ranks at the same step.  Raises NonFiniteError once the gate is closed, and names the rank."""
         for name, scaler in self.scalers.items():
             scaler.look(name)
+        if self.most_skips is not None:
+            self._look_at_skips(self.most_skips, step)
         lost = int(self._lost)
         if not lost:
             return
@@ -105,12 +125,35 @@ class Gate:
         told = self.ranks.gather(float(self._own), "a value broke")
         brought = [rank for rank, own in enumerate(told) if own]
         where = f" on rank {', '.join(map(str, brought))}" if brought else ""
+        self.broke_at = culprit, step - lost + 1
         when = f"step {step - lost + 1}"
         raise NonFiniteError(
             f"the {culprit}'s loss or gradient is not finite{where}; nothing of it reached the weights, at {when}",
             at=when,
             fix="lower the learning rate, or resume from the last checkpoint with other settings",
         )
+
+    def _look_at_skips(self, most: int, step: int) -> None:
+        skips = int(self._skips)
+        if skips > most:
+            raise NonFiniteError(
+                f"{skips} steps were not finite and skipped, more than {most}",
+                at=f"step {step}",
+                fix="lower the learning rate, or allow more with --max-nonfinite",
+            )
+        if skips > self._told:
+            new, self._told = skips - self._told, skips
+            told = f"{new} step{'s' if new > 1 else ''} up to {step} not finite and skipped, {skips} of at most {most} in all"
+            warnings.warn(told, stacklevel=2)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """For a checkpoint: how often it was closed."""
+        return {"skips": self._skips.clone()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """From a checkpoint."""
+        self._skips.copy_(state["skips"])
+        self._told = int(self._skips)
 
 
 def _norm(grads: list[Tensor]) -> Tensor:

@@ -16,7 +16,7 @@ def train(work: Work, phases: Sequence[Phase], observers: Observers, *, last_ste
     """
     state = work.state
     while state.step < last_step:
-        work.ranks.begin_step(state.step)
+        work.begin_step()
         for phase in phases:
             if state.step % phase.interval == 0:
                 phase.run(work)

@@ -36,6 +36,11 @@ class RunSettings:
     cuda_graphs: Annotated[
         Switch, Field(description="on a card, launch a whole phase as one recording; latents fresh; auto: off")
     ] = "auto"
+    on_nonfinite: Annotated[
+        Literal["stop", "skip"],
+        Field(description="a loss or gradient is not finite: stop, or skip that step"),
+    ] = "stop"
+    max_nonfinite: Annotated[int, Field(ge=1, le=10**9, description="skipped steps after which a run stops all the same")] = 10
     sync_batchnorm: Annotated[bool, Field(description="batch norm's statistics over all ranks")] = False
     rank_timeout: Annotated[float, Field(gt=0, description="seconds that ranks wait for each other")] = 300.0
     ema: Annotated[EMASettings, Field(description="moving average of G's weights")] | None = field(default_factory=EMASettings)

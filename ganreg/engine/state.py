@@ -42,7 +42,7 @@ class State:
         files: dict[str, Tensors] = {
             "generator": _state(self.gan.generator),
             "discriminator": _state(self.gan.discriminator),
-            "random": self._random(),
+            "random": self.streams(),
         }
         if self.ema is not None:
             files["ema"] = _state(self.ema.module)
@@ -99,12 +99,17 @@ class State:
             component.load_state_dict({**files.get(f"component-{name}", {}), **values["components"].get(name, {})})
         self.step, self.images = int(values["step"]), int(values["images"])
         self.batches.seek(int(values["position"]))
-        torch.set_rng_state(files["random"]["torch"])
-        self.rng.set_state(files["random"]["latents"])
-        if "cuda" in files["random"] and self.device.type == "cuda":
-            torch.cuda.set_rng_state(files["random"]["cuda"], self.device)
+        self.set_streams(files["random"])
 
-    def _random(self) -> Tensors:
+    def set_streams(self, streams: Tensors) -> None:
+        """Let every stream of random numbers go on from there."""
+        torch.set_rng_state(streams["torch"])
+        self.rng.set_state(streams["latents"])
+        if "cuda" in streams and self.device.type == "cuda":
+            torch.cuda.set_rng_state(streams["cuda"], self.device)
+
+    def streams(self) -> Tensors:
+        """Every stream of random numbers."""
         streams = {"torch": torch.get_rng_state(), "latents": self.rng.get_state()}
         if self.device.type == "cuda":
             streams["cuda"] = torch.cuda.get_rng_state(self.device)

@@ -17,6 +17,7 @@ from ganreg.engine.networks import Player
 from ganreg.engine.precision import FULL, Precision
 from ganreg.engine.signals import Signals
 from ganreg.engine.state import State
+from ganreg.engine.trail import Trail
 from ganreg.errors import ContractError
 
 FINITE = STATISTICS.index("finite")
@@ -55,6 +56,7 @@ class Work:
     memory_format: torch.memory_format = torch.preserve_format
     graphs: Graphs | None = None
     signals: Signals = field(default_factory=Signals)
+    trail: Trail = field(default_factory=Trail)
 
     draws: list[Draw] = field(init=False)
     values: dict[str, Tensor] = field(default_factory=dict)
@@ -64,6 +66,12 @@ class Work:
     def count(self) -> int:
         """Samples of an update, over all parts and ranks."""
         return self.ranks.size * sum(len(draw.real) for draw in self.draws)
+
+    def begin_step(self) -> None:
+        """Remember where it began; random numbers of this rank's own."""
+        self.gate.begin_step()
+        self.trail.mark(self.state)
+        self.ranks.begin_step(self.state.step)
 
     def draw_real(self) -> None:
         """This rank's share of a batch of data, one for each update of D."""

@@ -10,10 +10,10 @@ import torch
 import ganreg
 from ganreg.components.losses.bce import BCE
 from ganreg.engine import loop
-from ganreg.engine.gate import takes_flag
+from ganreg.engine.gate import Gate, takes_flag
 from ganreg.engine.phases import phases
 from ganreg.errors import NonFiniteError
-from tests.engine.small import bits, game, work
+from tests.engine.small import bits, game, train, work
 
 BUILT_IN = {
     f"ganreg's {part.name}": lambda params, lr, name=part.name: ganreg.create("optimizer", name, list(params), lr=lr)
@@ -157,3 +157,69 @@ def test_a_fused_optimizer_costs_no_read_and_any_other_costs_one(optimizer: str,
     fused = takes_flag(ours.state.optimizers["generator"])
     assert len(reads) == (0 if fused else 2)
     assert fused == (optimizer != "ganreg's rmsprop")
+
+
+# --- steps that may be skipped ----------------------------------------------------------------------------------------
+
+
+class EveryThird(BCE):
+    """Not finite in steps 3, 6, 9, …"""
+
+    calls = 0
+
+    def discriminator_value_and_grad(self, real: Any, fake: Any, scale: Any) -> Any:
+        result = super().discriminator_value_and_grad(real, fake, scale)
+        type(self).calls += 1
+        poison = torch.nan if type(self).calls % 3 == 0 else 0.0
+        return result._replace(grads=tuple(grad + poison for grad in result.grads))
+
+
+def test_a_step_that_is_not_finite_is_skipped_whole_and_counted():
+    EveryThird.calls = 0
+    ours = work(game(norm=True), loss=EveryThird(), optimizer=OPTIMIZERS["fused adam"])
+    ours.gate.most_skips = 10
+    states = []
+
+    for _ in range(7):
+        ours.begin_step()
+        for phase in phases((), 1):
+            phase.run(ours)
+        ours.state.advance()
+        ours.gate.end_of_step()
+        ours.state.ema.update(batch_size=8, images=ours.state.images, closed=ours.gate.closed)
+        states.append(everything(ours))
+
+    changed = [states[index] != states[index - 1] for index in range(1, 7)]
+    assert changed == [True, False, True, True, False, True]  # steps 3 and 6
+    with pytest.warns(UserWarning, match="2 steps up to 7 not finite and skipped, 2 of at most 10 in all"):
+        ours.gate.look(7)
+    ours.gate.look(7)  # told once
+
+
+def test_too_many_skips_end_a_run():
+    EveryThird.calls = 0
+
+    with (
+        pytest.warns(UserWarning, match=r"1 step up to \d not finite and skipped, \d of at most 2 in all"),
+        pytest.raises(NonFiniteError, match="3 steps were not finite and skipped, more than 2"),
+    ):
+        train(game(), steps=30, loss=EveryThird(), on_nonfinite="skip", max_nonfinite=2)
+
+
+def test_the_log_counts_what_was_skipped():
+    EveryThird.calls = 0
+
+    with pytest.warns(UserWarning, match="skipped"):
+        history = train(game(), steps=9, loss=EveryThird(), on_nonfinite="skip").history
+
+    assert history["skipped"] == sorted(history["skipped"])
+    assert history["skipped"][-1] == 3
+    assert "skipped" not in train(game(), steps=2).history
+
+
+def test_skips_are_counted_over_a_restart():
+    gate = Gate({}, torch.device("cpu"), most_skips=3)
+    gate.load_state_dict({"skips": torch.tensor(4)})
+
+    with pytest.raises(NonFiniteError, match="4 steps were not finite and skipped, more than 3"):
+        gate.look(1)

@@ -114,8 +114,10 @@ class Observers:
     def _read(self, work: Work, now: float) -> dict[str, float]:
         """Everything on the device in one read."""
         state = self.run.state
-        names = [name for name in work.values if name != "statistics" and not name.startswith("asked_")]
-        rows = [work.values[name].detach().float().reshape(1) for name in names]
+        shown = {name: value for name, value in work.values.items() if name != "statistics" and not name.startswith("asked_")}
+        shown |= work.gate.counts()
+        names = list(shown)
+        rows = [value.detach().float().reshape(1) for value in shown.values()]
         numbers = torch.cat([*rows, work.values["statistics"].float()]).tolist()
         told = dict(zip([*names, *STATISTICS], numbers, strict=True))
         images = state.images - self._last_images
@@ -130,7 +132,7 @@ class Observers:
             "accuracy_d": (told["real_accuracy"] + told["fake_accuracy"]) / 2,
             "real_logit": told["real_logit"],
             "fake_logit": told["fake_logit"],
-            **{name: value for name, value in told.items() if name.startswith("penalty_")},
+            **{name: value for name, value in told.items() if name.startswith("penalty_") or name == "skipped"},
             "lr_d": _lr(state.optimizers["discriminator"]),
             "lr_g": _lr(state.optimizers["generator"]),
             "images_per_second": round(images / max(now - self._last, 1e-9), 1),

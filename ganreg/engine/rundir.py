@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,14 +76,19 @@ def _check_busy(directory: Path) -> None:
 
 
 def _busy(directory: Path) -> RunBusyError:
+    return RunBusyError(
+        f"the run directory is in use by {_owner(directory)}",
+        at=str(directory),
+        fix="wait for it to end, or give another --out",
+    )
+
+
+def _owner(directory: Path) -> str:
     try:
         owner = json.loads((directory / ".owner.json").read_text())
-        who = f"process {owner['pid']} on {owner['host']} since {owner['since']}"
-    except (OSError, ValueError, KeyError):
-        who = "another process"
-    return RunBusyError(
-        f"the run directory is in use by {who}", at=str(directory), fix="wait for it to end, or give another --out"
-    )
+        return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
 
 
 class RunDirectory:
@@ -96,6 +102,7 @@ class RunDirectory:
             self.path = path
             self._lock = FileLock(path / ".lock")
             self._lock.acquire(timeout=0)
+            self._take_over()
             owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
             self.write_json(".owner.json", owner)
         except Timeout:
@@ -104,6 +111,12 @@ class RunDirectory:
             raise StorageError(
                 f"the run directory cannot be made: {error.strerror}", at=str(path), fix="give another --out"
             ) from error
+
+    def _take_over(self) -> None:
+        """From a process that is gone; what it said of its end is no longer true.  The lock itself died with it."""
+        if (self.path / ".owner.json").exists() and not (self.path / "exit.json").exists():
+            warnings.warn(f"taken over from {_owner(self.path)}, which left no word of its end", stacklevel=4)
+        (self.path / "exit.json").unlink(missing_ok=True)
 
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """A JSON file, replaced whole."""

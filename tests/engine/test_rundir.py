@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,10 @@ def test_a_directory_in_use_is_refused_naming_who(tmp_path: Path):
         RunDirectory(tmp_path / "run", resume=True)
     assert (told.value.code, told.value.exit_code) == ("GR601", 7)
 
+    owner.ended(code=0, step=0)
     owner.release()
-    RunDirectory(tmp_path / "run").release()
+    with pytest.raises(RunExistsError):
+        RunDirectory(tmp_path / "run")
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path):
@@ -73,3 +76,71 @@ def test_how_a_run_ended_is_told_for_tools(tmp_path: Path):
 
     told = json.loads((tmp_path / "run" / "exit.json").read_text())
     assert (told["code"], told["error"], told["step"], told["checkpoint"]) == (5, "GR401", 3, "step-00000002")
+
+
+def test_a_hundred_starts_at_once_change_nothing_of_a_run_in_use(tmp_path: Path):
+    owner = RunDirectory(tmp_path / "run")
+    owner.write_text("config.yaml", "mine")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    children = []
+    for _ in range(100):
+        child = os.fork()
+        if not child:
+            try:
+                RunDirectory(tmp_path / "run", resume=True)
+            except RunBusyError:
+                os._exit(7)
+            finally:
+                os._exit(1)
+        children.append(child)
+
+    assert {os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children} == {7}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    owner.release()
+
+
+def test_of_a_hundred_starts_at_once_one_gets_a_free_directory(tmp_path: Path):
+    read, write = os.pipe()
+    children = []
+    for _ in range(100):
+        child = os.fork()
+        if not child:
+            os.close(write)
+            try:
+                held = RunDirectory(tmp_path / "run", resume=True)
+                os.read(read, 1)  # until the parent has seen all others end
+                held.release()
+                os._exit(0)
+            except RunBusyError:
+                os._exit(7)
+            finally:
+                os._exit(1)
+        children.append(child)
+    ended: dict[int, int] = {}
+    while len(ended) < 99:
+        child, status = os.wait()
+        ended[child] = os.waitstatus_to_exitcode(status)
+    os.close(write)
+    winner = next(child for child in children if child not in ended)
+
+    assert set(ended.values()) == {7}
+    assert os.waitstatus_to_exitcode(os.waitpid(winner, 0)[1]) == 0
+    os.close(read)
+
+
+def test_a_run_whose_process_died_is_taken_over_with_a_note(tmp_path: Path):
+    child = os.fork()
+    if not child:
+        held = RunDirectory(tmp_path / "run")
+        os.kill(os.getpid(), signal.SIGKILL)
+        held.release()
+    os.waitpid(child, 0)
+
+    with pytest.warns(UserWarning, match=rf"taken over from process {child} on .*, which left no word of its end"):
+        again = RunDirectory(tmp_path / "run", resume=True)
+    again.ended(code=0, step=3)
+    again.release()
+    later = RunDirectory(tmp_path / "run", resume=True)  # nothing to be said: it told its end
+
+    assert not (tmp_path / "run" / "exit.json").exists()
+    later.release()

@@ -20,7 +20,7 @@ from ganreg.engine.observers.samples import SampleGrids
 from ganreg.engine.run import Run
 from ganreg.engine.rundir import RunDirectory
 from ganreg.engine.signals import Terminated
-from ganreg.errors import GanregError, RunBusyError, RunExistsError
+from ganreg.errors import GanregError, RunBusyError, RunExistsError, StorageError
 from ganreg.registry import Registry
 
 HEADER = "# Every setting of this run.  Repeat it: ganreg train -c config.yaml\n"
@@ -60,7 +60,12 @@ def recorded(
             raise
         finally:
             code, name = _how(error)
-            directory.ended(code=code, step=run.state.step, error=name, checkpoint=saver.last)
+            try:
+                directory.ended(code=code, step=run.state.step, error=name, checkpoint=saver.last)
+            except OSError as unwritten:  # the directory is gone or full; an error that says so may be on its way
+                if error is None:
+                    what = f"the run's end cannot be written: {unwritten.strerror}"
+                    raise StorageError(what, at=str(directory.path), fix="make room") from unwritten
     finally:
         directory.release()
 

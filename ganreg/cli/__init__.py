@@ -27,11 +27,11 @@ VERBS = {
     "list": ("ganreg.cli.list_parts:list_parts", "List the parts of every kind, and the recipes."),
     "show": ("ganreg.cli.show:show", "Show one part and its settings, or a recipe."),
     "sample": ("ganreg.cli.sample:sample", "Make samples with a trained generator."),
-    "checkpoint": ("ganreg.cli.checkpoint:checkpoint", "Look at a run's checkpoints: list, verify."),
+    "checkpoint": ("ganreg.cli.checkpoint:checkpoint", "Look at a run's checkpoints."),
     "config": ("ganreg.cli.config:config", "Show a resolved configuration, or the schema of all."),
     "plugins": ("ganreg.cli.plugins:plugins", "Look at the installed plugins."),
     "bench": ("ganreg.cli.bench:bench", "Measure what is fast here: ours beside torch's own."),
-    "selftest": ("ganreg.cli.selftest:selftest", "Try the promises about crashes on this machine and disk."),
+    "selftest": ("ganreg.cli.selftest:selftest", "Try the promises on this machine."),
     "doctor": ("ganreg.cli.doctor:doctor", "Tell versions, devices, plugins and which kernel runs."),
 }
 

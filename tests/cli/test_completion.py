@@ -28,7 +28,8 @@ def tab(run: Run, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_verbs_complete(tab):
-    assert tab("") == ["train", "list", "show", "sample", "config", "plugins", "bench", "doctor"]
+    assert tab("") == ["train", "list", "show", "sample", "checkpoint", "config", "plugins", "bench", "selftest", "doctor"]
+    assert tab("checkpoint", "") == ["list", "verify"]
     assert tab("plugins", "") == ["list"]
     assert tab("config", "s") == ["show", "schema"]
 

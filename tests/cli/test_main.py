@@ -148,7 +148,7 @@ def test_a_closed_stdout_and_a_c_locale_change_no_status():  # C13
 
 
 def test_a_verb_of_a_plugin_is_a_verb(run: Run, plugin_file: Path):
-    assert "  greet    Say hello." in run("--plugin", str(plugin_file), "--help").out
+    assert "  greet       Say hello." in run("--plugin", str(plugin_file), "--help").out
     assert run("--plugin", str(plugin_file), "greet", "you") == (0, "hello you\n", "")
     assert run("greet", "you").status == 2
 

@@ -52,6 +52,7 @@ def train_gan(
     cuda_graphs: Literal["auto", "on", "off"] = "auto",
     on_nonfinite: Literal["stop", "skip"] = "stop",
     max_nonfinite: int = 10,
+    on_imbalance: Literal["warn", "stop"] = "warn",
     sync_batchnorm: bool = False,
     rank_timeout: float = 300.0,
     ema: EMASettings | dict[str, float] | None = EMASettings(),  # noqa: B008  (frozen)
@@ -104,6 +105,7 @@ def train_gan(
         "cuda_graphs": cuda_graphs,
         "on_nonfinite": on_nonfinite,
         "max_nonfinite": max_nonfinite,
+        "on_imbalance": on_imbalance,
         "sync_batchnorm": sync_batchnorm,
         "rank_timeout": rank_timeout,
         "ema": ema,

@@ -18,6 +18,8 @@ FREE = frozenset(
         "device",
         "workers",
         "rank_timeout",
+        "max_nonfinite",
+        "on_imbalance",
         "plugin_files",
     }
 )

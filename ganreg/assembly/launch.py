@@ -21,6 +21,7 @@ from ganreg.engine.observers.agreement import Agreement
 from ganreg.engine.observers.checkpoints import Checkpoints
 from ganreg.engine.observers.history import History
 from ganreg.engine.observers.progress import ProgressLine
+from ganreg.engine.observers.watchdog import Watchdog
 from ganreg.engine.phases import phases
 from ganreg.engine.run import Run
 from ganreg.engine.settings import RunSettings
@@ -98,7 +99,8 @@ def _run(
     watched = work.signals.watched() if out is not None or together else nullcontext()
     with watched, recorded(run, registry, out=out, resumed=resumed, numbered=numbered) as writers:
         plugins = [offer.record for offer in registry.plugins.answers("ganreg_observers", Observer, run=run)]
-        watching = [*([ProgressLine()] if progress else []), *observers, *writers, *plugins]
+        dog = Watchdog(stops=run.settings.on_imbalance == "stop")
+        watching = [*([ProgressLine()] if progress else []), dog, *observers, *writers, *plugins]
         told = Observers(run, [history, *([Agreement()] if together else []), *(watching if work.ranks.is_main else [])])
         for writer in writers:
             if isinstance(writer, Checkpoints):

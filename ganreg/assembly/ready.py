@@ -51,6 +51,7 @@ LATER_SETTINGS = (
     "cuda_graphs",
     "on_nonfinite",
     "max_nonfinite",
+    "on_imbalance",
     "sync_batchnorm",
     "rank_timeout",
 )

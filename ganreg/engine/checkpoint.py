@@ -224,7 +224,7 @@ def _unpacked(content: bytes, path: Path) -> dict[str, Tensor]:
 
 def _parsed(content: bytes, path: Path) -> dict[str, Any]:
     try:
-        told = json.loads(content)
+        told = json.loads(content.decode())  # bytes would be guessed at, and other encodings imported
     except (ValueError, RecursionError) as error:
         raise _damaged(f"it is no JSON: {error}", path) from error
     if not isinstance(told, dict):

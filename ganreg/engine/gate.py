@@ -40,6 +40,7 @@ class Gate:
         self.most_skips = most_skips  # None: the first one ends the run
         self._skips = torch.zeros((), dtype=torch.int64, device=device)  # steps that were skipped
         self._told = 0  # of them
+        self._norms: dict[str, Tensor] = {}  # of the last gradients, unscaled
         self.scalers = dict(scalers or {})
         self._names = list(networks)
         self._broke = torch.zeros(len(networks), device=device)  # [networks] 1 for the one that was first
@@ -69,7 +70,7 @@ class Gate:
         self._broke[self._names.index(name)] += broken
         self.closed += broken
         self._own += broken * self._mine
-        self._fit(grads, norm, scaler)
+        self._fit(name, grads, norm, scaler)
         refused = self.closed if scaler is None else torch.maximum(self.closed, overflow)
         if takes_flag(optimizer):
             optimizer.found_inf = refused  # type: ignore[attr-defined]  # torch's own protocol with GradScaler
@@ -84,13 +85,14 @@ class Gate:
         if finite is not None:
             self._mine.copy_(~finite)
 
-    def _fit(self, grads: list[Tensor], norm: Tensor, scaler: Scaler | None) -> None:
+    def _fit(self, name: str, grads: list[Tensor], norm: Tensor, scaler: Scaler | None) -> None:
         """Take the loss scale out, and what is longer than `clip` back to that length."""
         if scaler is not None:
             torch._foreach_mul_(grads, 1.0 / scaler.scale)
             norm = norm / scaler.scale
         if self.clip is not None:
             torch._foreach_mul_(grads, (self.clip / (norm + 1e-6)).clamp(max=1.0))
+        self._norms[name] = norm
 
     @torch.no_grad()
     def end_of_step(self) -> None:
@@ -105,8 +107,9 @@ class Gate:
             buffer.copy_(good)
 
     def counts(self) -> dict[str, Tensor]:
-        """For the log: how many steps were skipped, where they may be."""
-        return {} if self.most_skips is None else {"skipped": self._skips}
+        """For the log: the lengths of both gradients, before clipping; where steps may be skipped, how many were."""
+        norms = {f"grad_{name[0]}": norm for name, norm in self._norms.items()}
+        return norms if self.most_skips is None else {**norms, "skipped": self._skips}
 
     def is_shut(self) -> bool:
         """Read the flag and raise nothing."""

@@ -41,6 +41,7 @@ class RunSettings:
         Field(description="a loss or gradient is not finite: stop, or skip that step"),
     ] = "stop"
     max_nonfinite: Annotated[int, Field(ge=1, le=10**9, description="skipped steps after which a run stops all the same")] = 10
+    on_imbalance: Annotated[Literal["warn", "stop"], Field(description="D has won, and G's gradient vanished")] = "warn"
     sync_batchnorm: Annotated[bool, Field(description="batch norm's statistics over all ranks")] = False
     rank_timeout: Annotated[float, Field(gt=0, description="seconds that ranks wait for each other")] = 300.0
     ema: Annotated[EMASettings, Field(description="moving average of G's weights")] | None = field(default_factory=EMASettings)

@@ -133,6 +133,8 @@ class Observers:
             "real_logit": told["real_logit"],
             "fake_logit": told["fake_logit"],
             **{name: value for name, value in told.items() if name.startswith("penalty_") or name == "skipped"},
+            "grad_d": told["grad_d"],
+            "grad_g": told["grad_g"],
             "lr_d": _lr(state.optimizers["discriminator"]),
             "lr_g": _lr(state.optimizers["generator"]),
             "images_per_second": round(images / max(now - self._last, 1e-9), 1),

@@ -99,7 +99,8 @@ struct BinaryCrossEntropy {
   GANREG_INLINE V curvature(const Logit<V>& logit) const { return both * (logit.e * logit.inverse) * logit.inverse; }
 };
 
-// The same where the label is certain, y = 0 or 1, and p is 1: the same numbers from fewer instructions, but for the sign of a zero.
+// The same where the label is certain, y = 0 or 1, and p is 1: the same numbers from fewer instructions, but for the
+// sign of a zero.
 //
 //     loss = max(0, t x) + log1p(e)      derivative = t sigma(t x)      t = 1 - 2 y
 template <typename V>

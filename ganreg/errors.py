@@ -167,6 +167,12 @@ class BadSampleError(DataError):
     code = "GR305"
 
 
+class SampleError(DataError):
+    """A sample that the data set, or a process that reads it, failed to give."""
+
+    code = "GR306"
+
+
 # --- numerics: exit status 5 ------------------------------------------------------------------------------------------
 
 

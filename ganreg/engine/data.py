@@ -6,14 +6,11 @@ Sample number i of the stream is entry i mod M of the permutation of epoch i div
 
 from __future__ import annotations
 
-import random
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy
 import torch
 from torch import Tensor
 from torch.utils.data import (
@@ -25,11 +22,10 @@ from torch.utils.data import (
     SequentialSampler,
     TensorDataset,
     default_collate,
-    get_worker_info,
 )
 
 from ganreg.contracts import DataSpec
-from ganreg.engine import signals
+from ganreg.engine.reading import WORKER_SECONDS, BatchOrder, Seeded, ahead, failures_told, start_worker
 from ganreg.errors import BadSampleError, DataError, TooFewSamplesError
 
 IN_MEMORY_BYTES = 1 << 30
@@ -165,7 +161,8 @@ class Batches:
             if self._stream is None:
                 made = map(self._made, self._read())
                 self._stream = ahead(made, self.device) if self.device.type == "cuda" else made
-            batch = next(self._stream)
+            with failures_told():
+                batch = next(self._stream)
         self.position += len(batch.real) * self._ranks
         return batch
 
@@ -196,13 +193,14 @@ class Batches:
     def _read(self) -> Iterator[Any]:
         if self.source.ordered_by_us:
             yield from DataLoader(
-                _Seeded(self.source.dataset, self._order.seed),
-                batch_sampler=_BatchOrder(self._order, self.position, self.batch_size, self.share),
+                Seeded(self.source.dataset, self._order.seed),
+                batch_sampler=BatchOrder(self._order, self.position, self.batch_size, self.share),
                 num_workers=self.workers,
+                timeout=WORKER_SECONDS if self.workers else 0,
                 collate_fn=self.source.collate,
                 persistent_workers=self.workers > 0,
                 pin_memory=self.device.type == "cuda",
-                worker_init_fn=partial(_start_worker, getattr(self.source.loader, "worker_init_fn", None)),
+                worker_init_fn=partial(start_worker, getattr(self.source.loader, "worker_init_fn", None)),
                 generator=self._workers_seed(),  # its own, so that starting it does not touch the run's random numbers
             )
         loader = self.source.loader
@@ -222,84 +220,6 @@ class Batches:
                     at="dataset",
                     fix="use a smaller batch, or more data",
                 )
-
-
-def ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """The same batches, each copied to the card on a side stream while the one before is worked on."""
-    side: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-    def copied() -> Batch:
-        with torch.cuda.stream(side):
-            return next(batches)
-
-    following = copied()
-    while True:
-        now = torch.cuda.current_stream(device)  # of whoever asks for this batch: a run that goes on reads ahead on another
-        now.wait_stream(side)
-        batch = following
-        for tensor in batch:
-            if tensor is not None:
-                tensor.record_stream(now)
-        following = copied()
-        yield batch
-
-
-class _BatchOrder:
-    """An endless batch sampler."""
-
-    def __init__(self, order: Order, position: int, batch_size: int, share: slice) -> None:
-        self.order, self.position, self.batch_size, self.share = order, position, batch_size, share
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """Lists of (index in the data, place in the stream)."""
-        position = self.position
-        while True:
-            indices = self.order.indices(position, self.batch_size)[self.share].tolist()
-            yield list(zip(indices, range(position + self.share.start, position + self.share.stop), strict=True))
-            position += self.batch_size
-
-
-class _Seeded(Dataset[Any]):
-    """Samples whose random transforms depend on their place in the stream alone: not on workers, nor on when a run started."""
-
-    def __init__(self, dataset: Any, seed: int) -> None:
-        self.dataset = dataset
-        self.seed = seed
-        if hasattr(dataset, "__getitems__"):
-            self.__getitems__ = self._several
-
-    def __getitem__(self, place: tuple[int, int]) -> Any:
-        index, position = place
-        with _random_numbers_of(self.seed, position):
-            return self.dataset[index]
-
-    def _several(self, places: Sequence[tuple[int, int]]) -> Any:
-        with _random_numbers_of(self.seed, places[0][1]):
-            return self.dataset.__getitems__([index for index, _ in places])
-
-
-@contextmanager
-def _random_numbers_of(seed: int, position: int) -> Iterator[None]:
-    """Python's, numpy's and torch's random numbers for one sample; in the main process the streams then go on as before."""
-    chosen = (seed * 1_000_003 + position) % 2**63
-    is_main = get_worker_info() is None
-    before = (random.getstate(), numpy.random.get_state(), torch.get_rng_state()) if is_main else None
-    random.seed(chosen)
-    numpy.random.seed(chosen % 2**32)
-    torch.default_generator.manual_seed(chosen)
-    try:
-        yield
-    finally:
-        if before is not None:
-            random.setstate(before[0])
-            numpy.random.set_state(before[1])
-            torch.set_rng_state(before[2])
-
-
-def _start_worker(users: Callable[[int], object] | None, worker: int) -> None:
-    signals.of_a_worker(worker)
-    if users is not None:
-        users(worker)
 
 
 def source_of(data: Any) -> Source:

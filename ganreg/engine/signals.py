@@ -17,6 +17,8 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 SAVING = getattr(signal, "SIGUSR1", None)
 GRACE = 10  # seconds for a step among several ranks, which one that is gone would hold up for ever
 
+WORKER_GRACE = 3  # seconds that a worker goes on after it was told to end
+
 
 class Terminated(SystemExit):
     """The process was told to end, and did so in order."""
@@ -90,4 +92,4 @@ def of_a_worker(worker: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
-        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE))
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(WORKER_GRACE))

@@ -41,7 +41,9 @@ class Signals:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._end) for number in ENDING}
+        # what is ignored stays so: nohup, and a shell's background jobs, mean it
+        heard = [number for number in ENDING if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._end) for number in heard}
         if SAVING is not None:
             before[SAVING] = signal.signal(SAVING, self._save)
         try:
@@ -70,6 +72,8 @@ class Signals:
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         if self.ending is not None:
+            if self._several_ranks:
+                return  # torchrun tells its processes more than once; the alarm is set
             raise self._error(number)
         self.ending = number
         if self._several_ranks and hasattr(signal, "alarm"):

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,8 +22,20 @@ QUIET = (*LONG, "--log-every", "5", "--sample-every", "0", "--checkpoint-every",
 pytestmark = pytest.mark.timeout(180)
 
 
+def as_in_a_terminal() -> None:
+    """A test run in the background has some signals ignored, and its children inherit that."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def as_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
 @contextmanager
-def training(words: Sequence[str], out: Path, steps: int = 20) -> Iterator[subprocess.Popen[str]]:
+def training(
+    words: Sequence[str], out: Path, steps: int = 20, begin: Callable[[], None] = as_in_a_terminal
+) -> Iterator[subprocess.Popen[str]]:
     """A run in a process of its own, some steps on its way."""
     log = out / "metrics.jsonl"
     told = log.stat().st_size if log.exists() else 0
@@ -33,6 +45,7 @@ def training(words: Sequence[str], out: Path, steps: int = 20) -> Iterator[subpr
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "GANREG_KERNEL": "reference", "OMP_NUM_THREADS": "1"},
+        preexec_fn=begin,
     )
     try:
         end = time.monotonic() + 90
@@ -77,6 +90,16 @@ def test_a_signal_ends_a_run_after_a_whole_step_that_is_saved(number: int, statu
         "checkpoint": last.name,
         "at": "",
     }
+
+
+def test_under_nohup_a_hangup_ends_nothing(tmp_path: Path):
+    out = tmp_path / "run"
+    with training([*QUIET, "--out", str(out)], out, begin=as_under_nohup) as process:
+        process.send_signal(signal.SIGHUP)
+        time.sleep(1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert ended(process)[0] == 143
 
 
 def test_a_run_that_was_ended_goes_on_to_what_it_would_have_been(tmp_path: Path):

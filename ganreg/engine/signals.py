@@ -96,4 +96,5 @@ def of_a_worker(worker: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # whatever the main process does with it
         signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(WORKER_GRACE))

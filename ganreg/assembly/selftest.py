@@ -86,9 +86,7 @@ class Lab:
             newest = step_of(found[-1]) if found else newest
         code = self.train(*(["--resume", str(out)] if newest else ["--out", str(out), *SETTINGS]))
         same = alike(out, whole)
-        told = (
-            f"{done} of {kills} starts killed, {lost} checkpoints lost; in the end {'the same bits' if same else 'ANOTHER RUN'}"
-        )
+        told = f"{done} of {kills} starts killed, {lost} checkpoints lost; in the end {_verdict(same)}"
         return Trial("kill -9, then --resume", code == 0 and not lost and same, told)
 
     def flipped(self, whole: Path, flips: int, dice: random.Random) -> Trial:
@@ -136,9 +134,7 @@ class Lab:
         again = self.train("--resume", str(out))
         kept = all(Path(name).read_bytes() == content for name, content in before.items() if Path(name).exists())
         same = alike(out, whole)
-        told = (
-            f"a write that fails is tried again (exit status {code}); {'the same bits' if same else 'ANOTHER RUN'} in the end"
-        )
+        told = f"a write that fails is tried again (exit status {code}); {_verdict(same)} in the end"
         return Trial(f"a disk that says {error}", code in (0, 6) and again == 0 and kept and same, told)
 
 

@@ -79,7 +79,8 @@ class Signals:
         if self._several_ranks and hasattr(signal, "alarm"):
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(GRACE)
-        os.write(2, b"\nending: the step is finished and saved first; once more to leave at once\n")
+        once_more = b"" if self._several_ranks else b"; once more to leave at once"
+        os.write(2, b"\nending: the step is finished and saved first" + once_more + b"\n")
 
     def _save(self, number: int, frame: FrameType | None) -> None:
         self.saves = True

@@ -42,10 +42,9 @@ class Gate:
         self._told = 0  # of them
         self._norms: dict[str, Tensor] = {}  # of the last gradients, unscaled
         self.scalers = dict(scalers or {})
-        self._names = list(networks)
-        self._broke = torch.zeros(len(networks), device=device)  # [networks] 1 for the one that was first
         self.closed = torch.zeros((), device=device)  # 1.0 once any broke
         self._lost = torch.zeros((), device=device)  # steps since
+        self._lost_early = torch.zeros((), device=device)  # of them, those in which it was closed when G's turn came
         self._own = torch.zeros((), device=device)  # above 0 where this rank brought it
         self.broke_at: tuple[str, int] | None = None  # network and step, once that was read
         self._mine = torch.zeros((), device=device)  # 1 where this rank's own gradient, before the averaging, was not finite
@@ -63,15 +62,21 @@ class Gate:
         """Let the optimizer step if `value` and the gradients are finite, now and ever before."""
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         scaler = self.scalers.get(name)
-        norm = _norm(grads).to(self.closed.device)
-        overflow = (~torch.isfinite(norm)).float()
-        broken = (~torch.isfinite(value)).float()
-        broken = (broken if scaler is not None else torch.maximum(broken, overflow)) * (1.0 - self.closed)
-        self._broke[self._names.index(name)] += broken
-        self.closed += broken
-        self._own += broken * self._mine
+        norm = _norm(grads, self.closed.device)
+        if name == "generator":
+            self._lost_early.add_(self.closed)
+        if self.ranks.size > 1:
+            self._own.sub_(self._mine * self.closed)  # what broke before is no news
+        refused = self.closed
+        if scaler is None:
+            _close(self.closed, value, norm)
+        else:
+            _close(self.closed, value)
+            overflow = _close(torch.zeros_like(self.closed), norm)
+            refused = torch.maximum(self.closed, overflow)
+        if self.ranks.size > 1:
+            self._own.add_(self._mine * self.closed)
         self._fit(name, grads, norm, scaler)
-        refused = self.closed if scaler is None else torch.maximum(self.closed, overflow)
         if takes_flag(optimizer):
             optimizer.found_inf = refused  # type: ignore[attr-defined]  # torch's own protocol with GradScaler
             optimizer.step()
@@ -101,6 +106,8 @@ class Gate:
             self._lost += self.closed
         else:
             self._skips += self.closed.long()
+        if not self._buffers:
+            return
         closed = self.closed.bool()
         for good, buffer in zip(self._good, self._buffers, strict=True):
             torch.where(closed, good, buffer, out=good)
@@ -124,7 +131,7 @@ class Gate:
         lost = int(self._lost)
         if not lost:
             return
-        culprit = self._names[int(self._broke.argmax())]
+        culprit = "generator" if int(self._lost_early) < lost else "discriminator"
         told = self.ranks.gather(float(self._own), "a value broke")
         brought = [rank for rank, own in enumerate(told) if own]
         where = f" on rank {', '.join(map(str, brought))}" if brought else ""
@@ -159,12 +166,19 @@ class Gate:
         self._told = int(self._skips)
 
 
-def _norm(grads: list[Tensor]) -> Tensor:
+def _norm(grads: list[Tensor], device: torch.device) -> Tensor:
     """The 2-norm of all: on a CPU ten times as quick as the largest entry."""
     if not grads:
-        return torch.zeros(())
+        return torch.zeros((), device=device)
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
     return norm
+
+
+def _close(flag: Tensor, *values: Tensor) -> Tensor:
+    """The flag, 0-dim, becomes 1.0 where one of the values, 0-dim, is not finite: 0 times that is nan.  In few operators."""
+    for value in values:
+        flag.add_(value, alpha=0)
+    return flag.nan_to_num_(nan=1.0)
 
 
 def takes_flag(optimizer: Optimizer) -> bool:

@@ -78,7 +78,7 @@ class Graphs:
                 setattr(draw, name, tensor)
         held.replay()
         work.values |= held.values
-        _player(work, network).network.zero_grad(set_to_none=True)  # a penalty may have reached weights that this does not
+        _player(work, network).forget()  # a penalty may have reached weights that this does not
         for parameter, grad in held.grads:
             parameter.grad = grad
 

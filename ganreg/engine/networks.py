@@ -24,7 +24,8 @@ class Player:
         self._passes_labels = num_classes > 0 and "labels" in inspect.signature(network.forward).parameters
         self.call: Any = network
         self.per_sample = bool(getattr(network, "per_sample", False))
-        self._trainable = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self._parameters = list(network.parameters())
+        self._trainable = [parameter for parameter in self._parameters if parameter.requires_grad]
         if role == "generator":
             self.latent_dim = _latent_dim(network)
 
@@ -32,6 +33,11 @@ class Player:
         """Whether backward makes gradients for its weights; those that came frozen stay so."""
         for parameter in self._trainable:
             parameter.requires_grad_(does)
+
+    def forget(self) -> None:
+        """Its weights have no gradient, as after `zero_grad`, without a walk through its modules."""
+        for parameter in self._parameters:
+            parameter.grad = None
 
     def __call__(self, inputs: Tensor, labels: Tensor | None) -> Any:
         return self.call(inputs, labels) if self._passes_labels else self.call(inputs)

@@ -29,7 +29,7 @@ def discriminator_main(work: Work) -> None:
 
 def discriminator_gradients(work: Work) -> None:
     """From the logits of reals and fakes into D's weights."""
-    work.discriminator.network.zero_grad(set_to_none=True)
+    work.discriminator.forget()
     for draw in work.draws:
         with work.precision.autocast():
             work.make_fake(draw, with_graph=work.shares_latents)
@@ -51,7 +51,7 @@ def generator_main(work: Work) -> None:
 
 def generator_gradients(work: Work) -> None:
     """From the logits of fakes into G's weights."""
-    work.generator.network.zero_grad(set_to_none=True)
+    work.generator.forget()
     needs_real = getattr(work.loss, "needs_real_in_generator_step", False)
     for draw in work.draws:
         with work.precision.autocast():

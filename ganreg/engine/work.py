@@ -21,6 +21,7 @@ from ganreg.engine.trail import Trail
 from ganreg.errors import ContractError
 
 FINITE = STATISTICS.index("finite")
+OUTPUTS = tuple(one.name for one in fields(DiscriminatorOutput) if one.name != "extras")
 
 
 @dataclass(slots=True)
@@ -91,7 +92,9 @@ class Work:
 
     def _parts(self, tensor: Tensor | None) -> Sequence[Any]:
         """[N, ...] in equal parts."""
-        return tensor.chunk(self.parts) if tensor is not None else [None] * self.parts
+        if tensor is None or self.parts == 1:
+            return [tensor] * self.parts
+        return tensor.chunk(self.parts)
 
     def make_fake(self, draw: Draw, *, with_graph: bool) -> None:
         """Samples from a draw's latents; with the graph when G will learn from these."""
@@ -201,19 +204,21 @@ class Work:
 
 def halves(output: DiscriminatorOutput) -> tuple[DiscriminatorOutput, DiscriminatorOutput]:
     """What D said of reals and of fakes, from what it said of both."""
-    told = {one.name: getattr(output, one.name) for one in fields(output)}
-    extras = told.pop("extras")
+    told = {name: value for name in OUTPUTS if (value := getattr(output, name)) is not None}
+    extras = output.extras
     for name, value in {**told, **extras}.items():
-        if value is not None and not (isinstance(value, Tensor) and value.dim() and len(value) == len(output.logits)):
+        if not (isinstance(value, Tensor) and value.dim() and len(value) == len(output.logits)):
             raise ContractError(
                 f"a discriminator that says per_sample must give {name} of one row a sample",
                 at="discriminator",
                 fix="give tensors [N, ...], or leave per_sample out",
             )
 
+    parts, more = ({name: value.chunk(2) for name, value in one.items()} for one in (told, extras))
+
     def side(number: int) -> DiscriminatorOutput:
-        whole: dict[str, Any] = {name: value.chunk(2)[number] for name, value in told.items() if value is not None}
-        return DiscriminatorOutput(**whole, extras={name: value.chunk(2)[number] for name, value in extras.items()})
+        whole: dict[str, Any] = {name: part[number] for name, part in parts.items()}
+        return DiscriminatorOutput(**whole, extras={name: part[number] for name, part in more.items()})
 
     return side(0), side(1)
 

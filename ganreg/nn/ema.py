@@ -22,14 +22,15 @@ class EMA:
     def __init__(self, network: nn.Module, settings: EMASettings) -> None:
         self.settings = settings
         self.module = deepcopy(network).eval().requires_grad_(False)
-        self._pairs = [pair for pair in zip(_floats(self.module), _floats(network), strict=True) if pair[0].numel()]
+        pairs = [pair for pair in zip(_floats(self.module), _floats(network), strict=True) if pair[0].numel()]
+        self._averaged, self._current = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
     @torch.no_grad()
     def update(self, *, batch_size: int, images: int, closed: Tensor) -> None:
         """Move towards the network; `closed` (0-dim, 1.0 after a refused update) leaves the average as it is, bit for bit."""
-        share = (1.0 - self.settings.decay(batch_size, images)) * (1.0 - closed)
-        averaged, current = [list(side) for side in zip(*self._pairs, strict=True)]
-        torch._foreach_lerp_(averaged, current, [share] * len(averaged))  # one pass: a third of the time on a CPU, or less
+        share = 1.0 - self.settings.decay(batch_size, images)
+        shares = [torch.rsub(closed, share, alpha=share)] * len(self._averaged)  # share - share · closed
+        torch._foreach_lerp_(self._averaged, self._current, shares)  # one pass: a third of the time on a CPU, or less
 
 
 def _floats(network: nn.Module) -> list[Tensor]:

@@ -98,6 +98,41 @@ def test_a_gate_that_is_read_late_still_names_the_step_and_keeps_the_weights():
     assert ours.gate.closed.item() == 1.0
 
 
+@pytest.mark.parametrize("discriminator_steps", [1, 2])
+@pytest.mark.parametrize("side", ["discriminator", "generator"])
+def test_a_gate_that_is_read_late_still_names_the_network(side: str, discriminator_steps: int):
+    ours = work(game())
+    turn = phases((), discriminator_steps)
+    run_step(ours, turn)
+    poison, ours.loss = ours.loss, Nan() if side == "discriminator" else NanForG()
+    run_step(ours, turn)
+    ours.loss = poison
+    for _ in range(4):
+        run_step(ours, turn)
+
+    with pytest.raises(NonFiniteError, match=f"the {side}'s loss .* at step 2"):
+        ours.gate.look(ours.state.step)
+
+
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+def test_whatever_is_not_finite_closes_and_a_gradient_cannot_take_it_back(value: float):
+    ours = work(game())
+    optimizer = ours.state.optimizers["generator"]
+    for parameter in ours.state.gan.generator.parameters():
+        parameter.grad = torch.full_like(parameter, 3e38)  # its norm is inf: their sum would be nan, or inf
+    ours.gate.update("generator", torch.tensor(value), optimizer)
+
+    assert ours.gate.closed.item() == 1.0
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, -7.5, 3.4e38, 1e-45])
+def test_whatever_is_finite_leaves_the_gate_open(value: float):
+    ours = work(game())
+    ours.gate.update("generator", torch.tensor(value), ours.state.optimizers["generator"])
+
+    assert ours.gate.closed.item() == 0.0
+
+
 def test_a_generator_that_breaks_inside_leaves_no_nan_in_buffers_or_average():
     ours = work(game(norm=True))
     turn = phases((), 1)
@@ -132,6 +167,12 @@ def test_a_penalty_that_is_not_finite_closes_the_gate_even_where_its_gradient_is
 class Nan(BCE):
     def discriminator_value_and_grad(self, real: Any, fake: Any, scale: Any) -> Any:
         result = super().discriminator_value_and_grad(real, fake, scale)
+        return result._replace(value=result.value * torch.nan)
+
+
+class NanForG(BCE):
+    def generator_value_and_grad(self, fake: Any, real: Any, scale: Any) -> Any:
+        result = super().generator_value_and_grad(fake, real, scale)
         return result._replace(value=result.value * torch.nan)
 
 

@@ -125,6 +125,28 @@ def test_whatever_is_not_finite_closes_and_a_gradient_cannot_take_it_back(value:
     assert ours.gate.closed.item() == 1.0
 
 
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_gradient_of_finite_numbers_passes_unless_its_infinite_length_must_be_clipped(clip: float | None):
+    ours = work(game())
+    ours.gate.clip = clip
+    for parameter in ours.state.gan.generator.parameters():
+        parameter.grad = torch.full_like(parameter, 3e38)
+    ours.gate.update("generator", torch.tensor(0.5), ours.state.optimizers["generator"])
+
+    assert ours.gate.closed.item() == (0.0 if clip is None else 1.0)
+
+
+def test_the_lengths_of_gradients_are_those_before_clipping():
+    told = {}
+    for clip in (None, 1e-3):
+        ours = work(game())
+        ours.gate.clip = clip
+        run_step(ours, phases((), 1))
+        told[clip] = {name: round(value.item(), 6) for name, value in ours.gate.counts().items()}
+
+    assert told[None]["grad_d"] == told[1e-3]["grad_d"] > 1e-3  # G's differs: D has moved less
+
+
 @pytest.mark.parametrize("value", [0.0, -0.0, -7.5, 3.4e38, 1e-45])
 def test_whatever_is_finite_leaves_the_gate_open(value: float):
     ours = work(game())

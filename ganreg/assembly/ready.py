@@ -139,7 +139,7 @@ def ready(
 
 
 def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: Ranks) -> tuple[Work, int, RunSettings]:
-    _check_divides(settings, ranks)
+    settings.check_ranks(ranks.size)
     batches = Batches(
         parts.source,
         batch_size=settings.batch_size,
@@ -257,18 +257,6 @@ def _shares_latents(settings: RunSettings) -> bool:
     """Whether G can learn from D's fakes: neither several times, nor in parts, nor in another recording."""
     once = settings.discriminator_steps == settings.accumulate == 1 and settings.cuda_graphs == "off"
     return once and settings.latents == "shared"
-
-
-def _check_divides(settings: RunSettings, ranks: Ranks) -> None:
-    pieces = ranks.size * settings.accumulate
-    if settings.batch_size % pieces:
-        each = f" with {settings.accumulate} parts each" if settings.accumulate > 1 else ""
-        parts = f"{ranks.size} ranks{each}" if ranks.size > 1 else f"{pieces} parts"
-        raise SettingsError(
-            f"batch_size must be a multiple of {pieces}, for {parts}, got {settings.batch_size}",
-            at="--batch-size",
-            fix=f"--batch-size {max(1, round(settings.batch_size / pieces)) * pieces}",
-        )
 
 
 def decided(settings: RunSettings, device: torch.device) -> RunSettings:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 def _train(asked: Asked) -> None:
     nproc = asked.values["nproc"]
+    if nproc is not None:
+        asked.resolve().run.check_ranks(nproc)  # what is wrong is told once, before anything is started
     if nproc is not None and not asked.values["dry_run"]:
-        asked.resolve()  # what is wrong is told once, before anything is started
         several.start(nproc, _words_of_one())
         return
     named = asked.values["out"]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from ganreg.errors import SettingsError
 from ganreg.nn.ema_settings import EMASettings
 
 Switch = Literal["auto", "on", "off"]
@@ -54,3 +55,15 @@ class RunSettings:
         Annotated[int, Field(ge=0, description="steps between checkpoints; 0: only the last; none: five a run")] | None
     ) = None
     keep: Annotated[int, Field(ge=1, description="checkpoints that stay")] = 3
+
+    def check_ranks(self, count: int) -> None:
+        """Whether a batch can be shared among so many ranks, each computing its part in pieces.  Raises SettingsError."""
+        pieces = count * self.accumulate
+        if self.batch_size % pieces:
+            each = f" with {self.accumulate} parts each" if self.accumulate > 1 else ""
+            parts = f"{count} ranks{each}" if count > 1 else f"{pieces} parts"
+            raise SettingsError(
+                f"batch_size must be a multiple of {pieces}, for {parts}, got {self.batch_size}",
+                at="--batch-size",
+                fix=f"--batch-size {max(1, round(self.batch_size / pieces)) * pieces}",
+            )

@@ -93,6 +93,14 @@ def test_under_torchrun_nothing_is_started(monkeypatch: pytest.MonkeyPatch):
         several.start(2, ["train"])
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_batch_that_the_ranks_cannot_share_is_refused_before_they_start(tmp_path: Path, dry: list[str]):
+    ran = ganreg("train", *TINY, "--batch-size=9", "--nproc=2", *dry, cwd=tmp_path)
+
+    assert (ran.returncode, ran.stderr.count("error[")) == (2, 1), ran.stderr
+    assert "batch_size must be a multiple of 2, for 2 ranks, got 9" in ran.stderr
+
+
 @pytest.mark.parametrize("words", [["--nproc", "2"], ["--nproc=2"]])
 def test_each_process_gets_the_command_line_without_its_number(words, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", ["ganreg", "train", *words, "--steps", "5"])

@@ -32,7 +32,7 @@ from ganreg.engine.sampling import Labels
 from ganreg.engine.state import State
 from ganreg.engine.trail import Trail
 from ganreg.engine.work import Work
-from ganreg.errors import CheckpointError, DeviceError, SettingsError
+from ganreg.errors import CheckpointError, DeviceError
 from ganreg.nn.ema import EMA
 from ganreg.nn.sync_batchnorm import separate, synchronize
 from ganreg.ops import library

@@ -10,6 +10,7 @@ import pickle
 import random
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -335,6 +336,8 @@ def in_a_child(work: Callable[[Callable[[int], None]], None]) -> tuple[int, int]
         return child, read
     try:
         work(lambda step: os.write(write, step.to_bytes(4, "little")))
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(1)
 
@@ -349,10 +352,7 @@ def many(count: int, tell: Callable[[int], None], run_dir: Path, path: str, firs
     """Save in a hot loop."""
     tensors = {"generator": {"w": torch.full((50_000,), float(first))}}
     for step in range(first, first + count):
-        place = run_dir / "checkpoints" / f"step-{7 if path == 'same step' else step:08d}"
-        if path == "same step" and place.exists():
-            (place / "state.json").write_text("{}")  # so that it has to be written again
-        checkpoint.save(place, tensors, {"step": step})
+        checkpoint.save(run_dir / "checkpoints" / f"step-{step:08d}", tensors, {"step": step})
         if path == "rotation":
             checkpoint.rotate(run_dir, 2)
         tell(step)

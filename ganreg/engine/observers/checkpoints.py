@@ -12,10 +12,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from torch import Tensor
+
 from ganreg.contracts import Observer
 from ganreg.engine import checkpoint
 from ganreg.engine.run import Run
-from ganreg.errors import GanregError, StorageError
+from ganreg.errors import GanregError, NonFiniteError, StorageError
 
 TRIES = 3
 PAUSE = 0.5  # seconds before the second try, twice that before the third
@@ -54,7 +56,7 @@ class Checkpoints(Observer):
             )
 
     def stepped(self, step: int, values: Mapping[str, float]) -> None:
-        """Save; then remove the oldest.  Raises StorageError for this one or the one before."""
+        """Save; then remove the oldest.  Raises StorageError or NonFiniteError for this one or the one before."""
         self.settle()
         self.run.refresh()
         state = self.run.state
@@ -70,7 +72,7 @@ class Checkpoints(Observer):
         self._writing = _Writing(lambda: self._write(path, files, told))
 
     def settle(self) -> None:
-        """Wait until everything is on the disk.  Raises StorageError."""
+        """Wait until everything is on the disk.  Raises StorageError, NonFiniteError."""
         if self._writing is None:
             return
         writing, self._writing = self._writing, None
@@ -88,6 +90,7 @@ class Checkpoints(Observer):
                 raise
 
     def _write(self, path: Path, files: Mapping[str, Any], values: Mapping[str, Any]) -> Path:
+        _check_numbers(files, path)
         for number in range(1, TRIES + 1):
             try:
                 checkpoint.save(path, files, values, self.facts)
@@ -132,6 +135,18 @@ def _size(run: Run) -> int:
     networks = {"generator": run.gan.generator, "discriminator": run.gan.discriminator}
     weights = [parameter for name in fresh for parameter in networks[name].parameters()]
     return held + 2 * sum(int(one.numel()) * int(one.element_size()) for one in weights)
+
+
+def _check_numbers(files: Mapping[str, Mapping[str, Tensor]], path: Path) -> None:
+    """A nan that no loss or gradient showed, in an average, a buffer or a moment.  Raises NonFiniteError."""
+    for file, tensors in files.items():
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and bool(tensor.sum().isnan()) and bool(tensor.isnan().any()):
+                raise NonFiniteError(
+                    f"{file} holds nan in {name}, which no loss or gradient has shown; older checkpoints are as they were",
+                    at=path.name,
+                    fix="look at what writes there (a buffer, an optimizer); resume from the last checkpoint",
+                )
 
 
 def _rescued(

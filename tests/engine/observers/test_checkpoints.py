@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ganreg.engine import checkpoint
 from ganreg.engine.observers import checkpoints as saving
-from ganreg.errors import StorageError
+from ganreg.errors import NonFiniteError, StorageError
 from tests.engine.small import game, train
 
 
@@ -120,3 +121,33 @@ def test_a_disk_without_room_is_told_before_the_first_step(tmp_path: Path, monke
         train(game(), steps=60, out=tmp_path / "run", checkpoint_every=5, keep=3)
 
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("place", ["ema", "discriminator", "optimizer-generator"])
+def test_nan_that_no_loss_has_shown_is_found_when_it_would_be_saved(place: str, tmp_path: Path):
+    class Spoils:
+        every = 1
+
+        def started(self, run: Any) -> None:
+            self.run = run
+
+        def saved(self, path: Path) -> None: ...
+        def finished(self, status: str) -> None: ...
+        def stepped(self, step: int, values: Any) -> None:
+            if step != 6:  # observers of the user look before it is saved
+                return
+            state = self.run.state
+            if place == "ema":
+                next(state.ema.module.parameters()).view(-1)[0] = torch.nan
+            elif place == "discriminator":
+                state.gan.discriminator.mask[0] = torch.nan
+            else:
+                next(iter(state.optimizers["generator"].state.values()))["exp_avg_sq"].view(-1)[0] = torch.nan
+
+    gan = game()
+    gan.discriminator.register_buffer("mask", torch.tensor([0.0, -torch.inf, torch.inf]))  # infinities are somebody's masks
+    with pytest.raises(NonFiniteError, match=f"{place} holds nan in .*, which no loss or gradient has shown") as told:
+        train(gan, steps=6, out=tmp_path / "run", checkpoint_every=3, observers=[Spoils()])
+
+    assert told.value.exit_code == 5
+    assert [path.name for path in checkpoint.checkpoints(tmp_path / "run")] == ["step-00000003"]

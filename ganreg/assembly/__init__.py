@@ -50,7 +50,7 @@ def train_gan(
     channels_last: Literal["auto", "on", "off"] = "auto",
     compile: Literal["auto", "on", "off"] = "auto",
     cuda_graphs: Literal["auto", "on", "off"] = "auto",
-    on_nonfinite: Literal["stop", "skip"] = "stop",
+    on_nonfinite: Literal["stop", "skip", "rollback"] = "stop",
     max_nonfinite: int = 10,
     on_imbalance: Literal["warn", "stop"] = "warn",
     sync_batchnorm: bool = False,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import nn
 from ganreg.assembly.ready import Parts, ready
 from ganreg.assembly.record import recorded
 from ganreg.contracts import GAN, Observer
-from ganreg.engine import diagnosis, distributed, loop
+from ganreg.engine import diagnosis, distributed, loop, rollback
 from ganreg.engine.graphs import stream_of_its_own
 from ganreg.engine.observers import Observers
 from ganreg.engine.observers.agreement import Agreement
@@ -22,7 +23,7 @@ from ganreg.engine.observers.checkpoints import Checkpoints
 from ganreg.engine.observers.history import History
 from ganreg.engine.observers.progress import ProgressLine
 from ganreg.engine.observers.watchdog import Watchdog
-from ganreg.engine.phases import phases
+from ganreg.engine.phases import Phase, phases
 from ganreg.engine.run import Run
 from ganreg.engine.settings import RunSettings
 from ganreg.engine.signals import Signals, Terminated
@@ -93,6 +94,8 @@ def _run(
     observers: Sequence[Observer],
     progress: bool,
 ) -> Result:
+    if work.rollbacks is not None:
+        rollback.check(run, writes=out is not None)
     history = History()
     together = work.ranks.size > 1
     work.signals = Signals(several_ranks=together)
@@ -110,9 +113,8 @@ def _run(
             told.started()
             turn = phases(parts.regularizers, run.settings.discriminator_steps)
             with stream_of_its_own(work.state.device) if work.graphs is not None else nullcontext():
-                status = loop.train(work, turn, told, last_step=run.total_steps)
-        except NonFiniteError as error:
-            raise diagnosis.explained(error, run, work, turn) from None
+                while not (status := _trained(run, work, turn, told, writers)):
+                    told.rolled_back()
         except (KeyboardInterrupt, Terminated):
             status = "interrupted"
             raise
@@ -126,6 +128,22 @@ def _run(
         work.signals.raise_if_ending()
     run.refresh()
     return Result(parts.gan, _average(run), history.values, run.directory, status, told.seconds)
+
+
+def _trained(run: Run, work: Work, turn: Sequence[Phase], told: Observers, writers: Sequence[Observer]) -> str:
+    """Train to the end -> how it ended; empty where the run went back to a checkpoint instead.  Raises NonFiniteError."""
+    try:
+        return loop.train(work, turn, told, last_step=run.total_steps)
+    except NonFiniteError as error:
+        position = work.state.batches.position
+        explained = diagnosis.explained(error, run, work, turn)
+        if work.rollbacks is None:
+            raise explained from None
+        for writer in writers:
+            with suppress(NonFiniteError):  # it was not worth saving
+                getattr(writer, "settle", lambda: None)()
+        warnings.warn(rollback.roll_back(run, work, work.rollbacks, explained, position=position), stacklevel=3)
+        return ""
 
 
 def _average(run: Run) -> nn.Module | None:

@@ -27,6 +27,7 @@ from ganreg.engine.distributed import Ranks
 from ganreg.engine.gate import Gate, without_flag
 from ganreg.engine.networks import Player
 from ganreg.engine.precision import Precision, Scaler, resolve
+from ganreg.engine.rollback import Rollbacks
 from ganreg.engine.run import Run, RunSettings
 from ganreg.engine.sampling import Labels
 from ganreg.engine.state import State
@@ -170,6 +171,7 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = settings.tf32
     most = settings.max_nonfinite if settings.on_nonfinite == "skip" else None
     gate = Gate(networks, device, clip=settings.clip, scalers=scalers, ranks=ranks, most_skips=most)
+    rollbacks = Rollbacks(settings.max_nonfinite) if settings.on_nonfinite == "rollback" else None
     stateful = [*parts.regularizers, *([parts.augmentation] if parts.augmentation is not None else [])]
     state = State(
         gan=parts.gan,
@@ -182,7 +184,8 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
             f"{index}-{type(part).__name__}": part for index, part in enumerate(stateful) if hasattr(part, "load_state_dict")
         }
         | {f"scale-{name}": scaler for name, scaler in scalers.items()}
-        | ({"gate": gate} if most is not None else {}),
+        | ({"gate": gate} if most is not None else {})
+        | ({"rollbacks": rollbacks} if rollbacks is not None else {}),
     )
     spec = parts.source.spec
     labels = _labels(parts.source).on(device)
@@ -200,6 +203,7 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
         precision=precision,
         ranks=ranks,
         trail=Trail(keep=settings.log_every + 1),
+        rollbacks=rollbacks,
     )
     return work, total_steps, settings
 

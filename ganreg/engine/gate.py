@@ -54,6 +54,12 @@ class Gate:
         self._buffers = [buffer for network in networks.values() for buffer in network.buffers()]
         self._good = [buffer.clone() for buffer in self._buffers]
 
+    def open(self) -> None:
+        """Begin anew, after a rollback."""
+        for flag in (self.closed, self._lost, self._lost_early, self._own):
+            flag.zero_()
+        self.broke_at = None
+
     def begin_step(self) -> None:
         """Where a step may be skipped the gate opens again for the next one."""
         if self.most_skips is not None:
@@ -168,7 +174,8 @@ class Gate:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """From a checkpoint."""
-        self._skips.copy_(state["skips"])
+        if "skips" in state:  # else a run that might not skip was allowed to
+            self._skips.copy_(state["skips"])
         self._told = int(self._skips)
 
 

@@ -38,10 +38,10 @@ class RunSettings:
         Switch, Field(description="on a card, launch a whole phase as one recording; latents fresh; auto: off")
     ] = "auto"
     on_nonfinite: Annotated[
-        Literal["stop", "skip"],
-        Field(description="a loss or gradient is not finite: stop, or skip that step"),
+        Literal["stop", "skip", "rollback"],
+        Field(description="a loss or gradient is not finite: stop, skip that step, or go on from the last checkpoint"),
     ] = "stop"
-    max_nonfinite: Annotated[int, Field(ge=1, le=10**9, description="skipped steps after which a run stops all the same")] = 10
+    max_nonfinite: Annotated[int, Field(ge=1, le=10**9, description="skipped steps or rollbacks that a run may have")] = 10
     on_imbalance: Annotated[Literal["warn", "stop"], Field(description="D has won, and G's gradient vanished")] = "warn"
     sync_batchnorm: Annotated[bool, Field(description="batch norm's statistics over all ranks")] = False
     rank_timeout: Annotated[float, Field(gt=0, description="seconds that ranks wait for each other")] = 300.0

@@ -33,7 +33,7 @@ class Trail:
 
     def back_to(self, step: int, state: State) -> dict[str, Tensor] | None:
         """Put step, streams and data back to where a step began -> the streams; None where that is not known."""
-        for mark in self._marks:
+        for mark in reversed(self._marks):  # after a rollback, steps come again
             if mark.step == step and state.batches.source.ordered_by_us:
                 state.step, state.images = mark.step, mark.images
                 state.set_streams(mark.streams)

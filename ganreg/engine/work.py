@@ -15,6 +15,7 @@ from ganreg.engine.gate import Gate
 from ganreg.engine.graphs import Graphs
 from ganreg.engine.networks import Player
 from ganreg.engine.precision import FULL, Precision
+from ganreg.engine.rollback import Rollbacks
 from ganreg.engine.signals import Signals
 from ganreg.engine.state import State
 from ganreg.engine.trail import Trail
@@ -58,6 +59,7 @@ class Work:
     graphs: Graphs | None = None
     signals: Signals = field(default_factory=Signals)
     trail: Trail = field(default_factory=Trail)
+    rollbacks: Rollbacks | None = None
 
     draws: list[Draw] = field(init=False)
     values: dict[str, Tensor] = field(default_factory=dict)

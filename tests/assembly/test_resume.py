@@ -253,3 +253,12 @@ def test_a_checkpoint_of_other_networks_tells_every_weight_that_does_not_fit(tmp
 
     with pytest.raises(CheckpointError, match=r"size mismatch for .*weight.* size mismatch for .*bias"):
         run(out, other, resume=True, allow_change=["generator"])
+
+
+@pytest.mark.parametrize("policy", ["skip", "rollback"])
+def test_what_becomes_of_values_that_are_not_finite_may_be_changed(policy: str, tmp_path: Path):
+    run(tmp_path / "run", {"steps": 4})
+    run(tmp_path / "run", {"steps": 8, "on_nonfinite": policy}, resume=True, allow_change=["on_nonfinite"])
+    run(tmp_path / "run", {"steps": 12, "on_nonfinite": policy}, resume=True)
+
+    assert len(logged(tmp_path / "run", 12)) == 12

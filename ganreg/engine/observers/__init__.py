@@ -87,6 +87,10 @@ class Observers:
         """A checkpoint was written."""
         self._tell(self.observers, lambda observer: observer.saved(path))
 
+    def rolled_back(self) -> None:
+        """The run went back to a checkpoint, for those who keep what was told since."""
+        self._tell(self.observers, lambda observer: getattr(observer, "rolled_back", _nothing)(self.run))
+
     def _interval(self, observer: Observer) -> int:
         return getattr(observer, "every", None) or self.run.settings.log_every
 
@@ -133,6 +137,7 @@ class Observers:
             "real_logit": told["real_logit"],
             "fake_logit": told["fake_logit"],
             **{name: value for name, value in told.items() if name.startswith("penalty_") or name == "skipped"},
+            **({"rollbacks": work.rollbacks.count} if work.rollbacks is not None else {}),
             "grad_d": told["grad_d"],
             "grad_g": told["grad_g"],
             "lr_d": _lr(state.optimizers["discriminator"]),
@@ -160,8 +165,8 @@ def balance(values: Mapping[str, float], equilibrium: tuple[float, float] | None
     return f"{abs(values['loss_d'] - equilibrium[0]):.2f} from equilibrium, {words}"
 
 
-def _nothing() -> None:
-    """What an observer that has nothing to settle does."""
+def _nothing(*given: object) -> None:
+    """What an observer does that has nothing to settle, or to forget."""
 
 
 def _lr(optimizer: torch.optim.Optimizer) -> float:

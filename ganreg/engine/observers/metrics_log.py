@@ -30,6 +30,8 @@ class MetricsLog(Observer):
         part.write_text("".join(kept), encoding="utf-8")
         part.replace(self.path)
 
+    rolled_back = started
+
     def _step(self, line: str) -> int:
         try:
             return int(json.loads(line)["step"])

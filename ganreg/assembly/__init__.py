@@ -174,11 +174,13 @@ def train_config(
     progress: bool = True,
     numbered: bool = False,
     again: bool = False,
+    steal_lock: bool = False,
 ) -> Result:
     """Build everything that a checked configuration names, and train.  Raises as `train_gan` does.
 
     With `numbered`, the next free number is taken when another process has taken `out` meanwhile; with `again`, `out` is the
-    directory of this very run, which died before its first checkpoint.
+    directory of this very run, which died before its first checkpoint; with `steal_lock`, a run that a process on
+    another machine left without a word is taken over.
     """
     if resume is None and not again:
         rundir.check(out)
@@ -196,6 +198,7 @@ def train_config(
             progress=progress,
             numbered=numbered,
             again=again,
+            steal_lock=steal_lock,
         )
 
 

@@ -57,6 +57,7 @@ def launch(
     progress: bool = True,
     numbered: bool = False,
     again: bool = False,
+    steal_lock: bool = False,
     repeatable: bool = True,
 ) -> Result:
     """Train.  The caller's random state is left as it was.  Raises GanregError of many kinds, before step 0 where it can."""
@@ -74,6 +75,7 @@ def launch(
             out=(resume or out) if work.ranks.is_main else None,
             resumed=resume is not None or again,
             numbered=numbered,
+            steal=steal_lock or again,
             observers=observers,
             progress=progress,
         )
@@ -91,6 +93,7 @@ def _run(
     out: Path | None,
     resumed: bool,
     numbered: bool,
+    steal: bool,
     observers: Sequence[Observer],
     progress: bool,
 ) -> Result:
@@ -100,7 +103,7 @@ def _run(
     together = work.ranks.size > 1
     work.signals = Signals(several_ranks=together)
     watched = work.signals.watched() if out is not None or together else nullcontext()
-    with watched, recorded(run, registry, out=out, resumed=resumed, numbered=numbered) as writers:
+    with watched, recorded(run, registry, out=out, resumed=resumed, numbered=numbered, steal=steal) as writers:
         plugins = [offer.record for offer in registry.plugins.answers("ganreg_observers", Observer, run=run)]
         dog = Watchdog(stops=run.settings.on_imbalance == "stop")
         watching = [*([ProgressLine()] if progress else []), dog, *observers, *writers, *plugins]

@@ -31,11 +31,12 @@ OF_OBJECTS = "# Every setting of this run.  Some parts were objects: their first
 
 @contextmanager
 def recorded(
-    run: Run, registry: Registry, *, out: Path | None, resumed: bool, numbered: bool = False
+    run: Run, registry: Registry, *, out: Path | None, resumed: bool, numbered: bool = False, steal: bool = False
 ) -> Iterator[list[Observer]]:
     """Own the directory `out` while the body runs -> the observers that write into it; none where `out` is None.
 
-    With `numbered`, a directory that another process took meanwhile is passed over for the next number.
+    With `numbered`, a directory that another process took meanwhile is passed over for the next number; with `steal`, one
+    that a process on another machine left without a word is taken over.
 
     Raises RunBusyError, RunExistsError, StorageError before anything is written.
     """
@@ -44,7 +45,7 @@ def recorded(
         return
     surroundings = environment(registry)  # may compile the kernel, so it comes before the directory is there
     run.state.tensors()  # refuses now what a checkpoint cannot hold
-    directory = _claim_next(out) if numbered else RunDirectory(out, resume=resumed)
+    directory = _claim_next(out) if numbered else RunDirectory(out, resume=resumed, steal=steal)
     try:
         run.directory = directory.path
         directory.write_text("config.yaml", (HEADER if run.repeatable else OF_OBJECTS) + yamltext.dump(_config(run)))

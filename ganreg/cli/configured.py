@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ganreg.assembly.config import Config
 
 CHOSEN = "ganreg.cli.configured.chosen"
-WITH_RESUME = frozenset({"resume", "steps", "dry_run", "quiet", "allow_change", "nproc"})
+WITH_RESUME = frozenset({"resume", "steps", "dry_run", "quiet", "allow_change", "steal_lock", "nproc"})
 HINT = "Options of the parts themselves: {command} --generator NAME --help, and so for every kind."
 DEFAULTS_HINT = "Values in brackets are the parts' own; a recipe or a file may set others: ganreg config show"
 
@@ -133,6 +133,12 @@ def output_options() -> list[Option]:
             metavar="KEY",
             multiple=True,
             help="with --resume: a setting that was changed in the run's config.yaml, or data; repeats",
+        ),
+        Option(
+            ["--steal-lock"],
+            section="Output",
+            is_flag=True,
+            help="with --resume: of a run that a process on another machine left without a word",
         ),
         Option(
             ["--nproc"],

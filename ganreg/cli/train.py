@@ -50,6 +50,7 @@ def _train(asked: Asked) -> None:
             out=out,
             resume=asked.resume,
             allow_change=allowed,
+            steal_lock=asked.values["steal_lock"] or before is not None,
             observers=told,
             progress=False,
             numbered=named is None and asked.resume is None and before is None,

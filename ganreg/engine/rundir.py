@@ -83,18 +83,24 @@ def _busy(directory: Path) -> RunBusyError:
     )
 
 
-def _owner(directory: Path) -> str:
+def _told(directory: Path) -> dict[str, Any]:
+    """What the process that claimed it last said of itself; nothing where that cannot be read."""
     try:
         owner = json.loads((directory / ".owner.json").read_text())
-        return f"process {owner['pid']} on {owner['host']} since {owner['since']}"
+        return {name: owner[name] for name in ("pid", "host", "since")}
     except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+        return {}
+
+
+def _owner(directory: Path) -> str:
+    told = _told(directory)
+    return f"process {told['pid']} on {told['host']} since {told['since']}" if told else "another process"
 
 
 class RunDirectory:
     """A directory that this process owns until `release`."""
 
-    def __init__(self, path: Path, *, resume: bool = False) -> None:
+    def __init__(self, path: Path, *, resume: bool = False, steal: bool = False) -> None:
         if not resume:
             check(path)
         try:
@@ -102,7 +108,7 @@ class RunDirectory:
             self.path = path
             self._lock = FileLock(path / ".lock")
             self._lock.acquire(timeout=0)
-            self._take_over()
+            self._take_over(steal=steal)
             owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
             self.write_json(".owner.json", owner)
         except Timeout:
@@ -112,9 +118,20 @@ class RunDirectory:
                 f"the run directory cannot be made: {error.strerror}", at=str(path), fix="give another --out"
             ) from error
 
-    def _take_over(self) -> None:
-        """From a process that is gone; what it said of its end is no longer true.  The lock itself died with it."""
+    def _take_over(self, *, steal: bool) -> None:
+        """From a process that is gone; what it said of its end is no longer true.  The lock itself died with it.
+
+        A lock may not reach from one machine to another: there, only who steals it takes over.  Raises RunBusyError.
+        """
         if (self.path / ".owner.json").exists() and not (self.path / "exit.json").exists():
+            if not steal and _told(self.path).get("host", socket.gethostname()) != socket.gethostname():
+                owner = _owner(self.path)
+                self.release()
+                raise RunBusyError(
+                    f"the run may be in use by {owner}, which left no word of its end",
+                    at=str(self.path),
+                    fix="make sure that it is gone, then add --steal-lock",
+                )
             warnings.warn(f"taken over from {_owner(self.path)}, which left no word of its end", stacklevel=4)
         (self.path / "exit.json").unlink(missing_ok=True)
 

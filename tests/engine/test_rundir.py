@@ -144,3 +144,23 @@ def test_a_run_whose_process_died_is_taken_over_with_a_note(tmp_path: Path):
 
     assert not (tmp_path / "run" / "exit.json").exists()
     later.release()
+
+
+def test_what_a_process_on_another_machine_left_without_a_word_is_taken_over_only_by_who_steals_it(tmp_path: Path):
+    RunDirectory(tmp_path / "run").release()
+    owner = tmp_path / "run" / ".owner.json"
+    owner.write_text(json.dumps({"pid": 7, "host": "elsewhere", "since": "2026-01-01T00:00:00+00:00"}))
+    before = owner.read_bytes()
+
+    for _ in range(2):  # the refusal lets go of the lock
+        with pytest.raises(RunBusyError, match="may be in use by process 7 on elsewhere since 2026-01-01") as told:
+            RunDirectory(tmp_path / "run", resume=True)
+    assert (told.value.exit_code, "--steal-lock" in told.value.fix) == (7, True)
+    assert owner.read_bytes() == before
+
+    with pytest.warns(UserWarning, match="taken over from process 7 on elsewhere"):
+        held = RunDirectory(tmp_path / "run", resume=True, steal=True)
+    held.ended(code=0, step=1)
+    held.release()
+    owner.write_bytes(before)
+    RunDirectory(tmp_path / "run", resume=True).release()  # it told its end, there

@@ -57,7 +57,10 @@ def save(
         if directory.exists():
             directory.rename(_free(directory))
         shutil.rmtree(beside, ignore_errors=True)
-        beside.parent.mkdir(exist_ok=True)  # not its parents: a run directory that is gone stays gone
+        if not beside.parent.exists():
+            beside.parent.mkdir()  # not its parents: a run directory that is gone stays gone
+            durable.sync_directory(beside.parents[1])
+            durable.sync_directory(beside.parents[2])  # which names the run directory, as new as this one
         beside.mkdir()
         entries: dict[str, Any] = {}
         for name, tensors in files.items():

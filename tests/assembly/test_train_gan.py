@@ -14,7 +14,15 @@ from torch.utils.data import DataLoader, TensorDataset
 import ganreg
 from ganreg import yamltext
 from ganreg.assembly.config import resolve
-from ganreg.errors import DeviceError, MismatchError, RunExistsError, SettingsError, UnknownNameError, WrongKindError
+from ganreg.errors import (
+    DeviceError,
+    MismatchError,
+    NonFiniteError,
+    RunExistsError,
+    SettingsError,
+    UnknownNameError,
+    WrongKindError,
+)
 from ganreg.registry import current
 from tests.engine.small import bits, game, points, train
 
@@ -388,3 +396,43 @@ def test_parts_that_are_objects_are_told_as_such(tmp_path: Path):
     assert told["generator"] == {"object": "tests.engine.small.Generator"}
     assert told["generator_optimizer"]["name"] == "adam"
     assert told["loss"] == {"name": "bce", "real_label": 1.0, "fake_label": 0.0}
+
+
+def test_a_run_uses_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import tempfile
+
+    (tmp_path / "full").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+    for name in ("mkstemp", "mkdtemp", "TemporaryFile", "NamedTemporaryFile", "SpooledTemporaryFile"):
+        monkeypatch.setattr(tempfile, name, lambda *given, **named: pytest.fail("a temporary file was asked for"))
+    train(game(), out=tmp_path / "run", checkpoint_every=2, sample_every=2)
+
+    assert list((tmp_path / "full").iterdir()) == []
+    assert (tmp_path / "run/exit.json").exists()
+
+
+def test_no_secret_of_the_environment_is_written_into_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    secret = "hf_S3cretOfTheEnvironment"
+    for name in ("HF_TOKEN", "WANDB_API_KEY", "PASSWORD", "GANREG_SECRET", "PIP_INDEX_URL"):
+        monkeypatch.setenv(name, f"https://user:{secret}@example.org")
+    with pytest.raises(NonFiniteError):
+        train(game(), steps=9, out=tmp_path / "run", checkpoint_every=1, generator_optimizer=explodes)
+
+    written = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
+    assert any("crash" in path.parts for path in written)
+    assert any("checkpoints" in path.parts for path in written)
+    assert [path for path in written if secret.encode() in path.read_bytes()] == []
+
+
+def explodes(params: Any) -> torch.optim.Optimizer:
+    """After two steps in which it does nothing."""
+
+    class Late(torch.optim.SGD):
+        steps = 0
+
+        def step(self, closure: Any = None) -> Any:
+            self.steps += 1
+            self.param_groups[0]["lr"] = 1e38 if self.steps > 2 else 0.0
+            return super().step(closure)
+
+    return Late(params, lr=0.0)

@@ -400,3 +400,40 @@ def test_a_kill_at_each_step_of_a_save_leaves_whole_checkpoints(point: str, run_
     found = checkpoint.checkpoints(run_dir)
     assert set(older) <= set(found)
     assert all(checkpoint.is_whole(path) for path in found)
+
+
+def test_nothing_has_its_name_before_it_has_reached_the_disk(run_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    """What a power loss at any moment asks for: the order of the system calls."""
+    calls: list[tuple[str, str]] = []
+    fsync, rename, replace = os.fsync, os.rename, os.replace
+
+    def told(path: object) -> str:
+        return os.path.relpath(str(path), run_dir.parent)
+
+    def synced(handle: int) -> None:
+        fsync(handle)
+        calls.append(("fsync", told(Path(f"/proc/self/fd/{handle}").readlink())))
+
+    def renamed(call: Callable[..., None]) -> Callable[..., None]:
+        def run(old: object, new: object, **rest: object) -> None:
+            call(old, new, **rest)
+            calls.append((told(old), told(new)))
+
+        return run
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed(rename))
+    monkeypatch.setattr(os, "replace", renamed(replace))
+    path = written(run_dir)
+
+    place = "run/checkpoints"
+    beside, final = f"{place}/.step-00000007.part", f"{place}/step-00000007"
+    assert set(contents(path)) == set(NAMES)
+    assert calls == [
+        *(("fsync", "run"), ("fsync", ".")),  # that there are checkpoints, and a run
+        *(("fsync", f"{beside}/{name}") for name in NAMES),
+        ("fsync", beside),
+        (beside, final),
+        ("fsync", place),
+        *(("fsync", f"{place}/.latest.part"), (f"{place}/.latest.part", f"{place}/latest"), ("fsync", place)),
+    ]

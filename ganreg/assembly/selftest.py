@@ -132,9 +132,10 @@ class Lab:
         before = {str(path): path.read_bytes() for path in (out / "checkpoints").rglob("*.*") if path.is_file()}
         code = self.train("--resume", str(out), fail=f"write:{error}")
         again = self.train("--resume", str(out))
-        kept = all(Path(name).read_bytes() == content for name, content in before.items() if Path(name).exists())
+        kept = all(Path(name).is_file() and Path(name).read_bytes() == content for name, content in before.items())
         same = alike(out, whole)
-        told = f"a write that fails is tried again (exit status {code}); {_verdict(same)} in the end"
+        older = "the older ones as they were" if kept else "AN OLDER ONE CHANGED"
+        told = f"a write that fails is tried again (exit status {code}); {older}; {_verdict(same)} in the end"
         return Trial(f"a disk that says {error}", code in (0, 6) and again == 0 and kept and same, told)
 
 

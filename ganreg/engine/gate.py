@@ -1,9 +1,10 @@
 """The gate before the optimizer: a value or gradient that is not finite never reaches weights, moments, averages or buffers.
 
-Once closed the gate stays closed, unless steps may be skipped (`most_skips`), and the run ends at the next look
-(`NonFiniteError`): weights and moments hold every update before the refused one (D's of the same step, if G was the one to
-break), buffers and the average are those of the last whole step.  The flag stays on the device: fused optimizers take it as
-`found_inf`; others cost one host read a step.
+A gradient counts as finite while its 2-norm is (below about 1e19 in float32): beyond, Adam's squares are not.  Once closed the
+gate stays closed, unless steps may be skipped (`most_skips`), and the run ends at the next look (`NonFiniteError`): weights
+and moments hold every update before the refused one (D's of the same step, if G was the one to break), buffers and the
+average are those of the last whole step.  The flag stays on the device: fused optimizers take it as `found_inf`; others cost
+one host read a step.
 """
 
 from __future__ import annotations
@@ -40,9 +41,7 @@ class Gate:
         self.most_skips = most_skips  # None: the first one ends the run
         self._skips = torch.zeros((), dtype=torch.int64, device=device)  # steps that were skipped
         self._told = 0  # of them
-        self._one = torch.ones((), device=device)
-        self._optimizers: dict[str, Optimizer] = {}  # those that were last stepped: their gradients are still there
-        self._unclipped: dict[str, Tensor] = {}  # the lengths of gradients that were clipped
+        self._lengths = {name: torch.zeros((), device=device) for name in networks}  # of the last gradients, not clipped yet
         self.scalers = dict(scalers or {})
         self.closed = torch.zeros((), device=device)  # 1.0 once any broke
         self._lost = torch.zeros((), device=device)  # steps since
@@ -68,21 +67,27 @@ class Gate:
     @torch.no_grad()
     def update(self, name: str, value: Tensor, optimizer: Optimizer) -> None:
         """Let the optimizer step if `value` and the gradients are finite, now and ever before."""
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         scaler = self.scalers.get(name)
+        length = _norm(grads, self.closed.device)
         if name == "generator":
             self._lost_early.add_(self.closed)
         if self.ranks.size > 1:
             self._own.sub_(self._mine * self.closed)  # what broke before is no news
-        _close(self.closed, value)
-        overflow = self.closed if scaler is None else torch.zeros_like(self.closed)
-        _unscale(optimizer, self._one if scaler is None else 1.0 / scaler.scale, overflow)
-        if self.clip is not None:
-            self._unclipped[name] = self._clipped(optimizer, self.clip)
-            _close(overflow, self._unclipped[name])  # no gradient can be brought down from an infinite length
+        refused = self.closed
+        if scaler is None:
+            _close(self.closed, value, length)
+        else:
+            _close(self.closed, value)
+            overflow = _close(torch.zeros_like(self.closed), length)
+            refused = torch.maximum(self.closed, overflow)
+            torch._foreach_mul_(grads, 1.0 / scaler.scale)
+            length = length / scaler.scale
         if self.ranks.size > 1:
             self._own.add_(self._mine * self.closed)
-        self._optimizers[name] = optimizer
-        refused = self.closed if scaler is None else torch.maximum(self.closed, overflow)
+        self._lengths[name].copy_(length)
+        if self.clip is not None and grads:
+            torch._foreach_mul_(grads, (self.clip / (length + 1e-6)).clamp(max=1.0))
         if takes_flag(optimizer):
             optimizer.found_inf = refused  # type: ignore[attr-defined]  # torch's own protocol with GradScaler
             optimizer.step()
@@ -95,20 +100,6 @@ class Gate:
         """Among several ranks: whether what this one brought along was finite, before it was averaged with the others'."""
         if finite is not None:
             self._mine.copy_(~finite)
-
-    def _clipped(self, optimizer: Optimizer, most: float) -> Tensor:
-        """Take what is longer than `most` back to that length -> the length before."""
-        length = self._length(optimizer)
-        torch._foreach_mul_(_gradients(optimizer), (most / (length + 1e-6)).clamp(max=1.0))
-        return length
-
-    def _length(self, optimizer: Optimizer) -> Tensor:
-        """The 2-norm of all gradients: on a CPU ten times as quick as the largest entry."""
-        grads = _gradients(optimizer)
-        if not grads:
-            return torch.zeros_like(self._one)
-        length: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-        return length.to(self._one.device)
 
     @torch.no_grad()
     def end_of_step(self) -> None:
@@ -126,8 +117,7 @@ class Gate:
 
     def counts(self) -> dict[str, Tensor]:
         """For the log: the lengths of both gradients, before clipping; where steps may be skipped, how many were."""
-        lengths = {name: self._length(one) for name, one in self._optimizers.items() if name not in self._unclipped}
-        norms = {f"grad_{name[0]}": length for name, length in {**lengths, **self._unclipped}.items()}
+        norms = {f"grad_{name[0]}": length for name, length in self._lengths.items()}
         return norms if self.most_skips is None else {**norms, "skipped": self._skips}
 
     def is_shut(self) -> bool:
@@ -179,22 +169,19 @@ class Gate:
         self._told = int(self._skips)
 
 
-def _gradients(optimizer: Optimizer) -> list[Tensor]:
-    return [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+def _norm(grads: list[Tensor], device: torch.device) -> Tensor:
+    """The 2-norm of all: on a CPU ten times as quick as the largest entry."""
+    if not grads:
+        return torch.zeros((), device=device)
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    return norm
 
 
-def _close(flag: Tensor, value: Tensor) -> None:
-    """The flag, 0-dim, becomes 1.0 where the value, 0-dim, is not finite: 0 times that is nan."""
-    flag.add_(value, alpha=0).nan_to_num_(nan=1.0)
-
-
-def _unscale(optimizer: Optimizer, inverse: Tensor, flag: Tensor) -> None:
-    """Multiply all gradients by `inverse`, 0-dim; the flag, 0-dim, becomes 1.0 if one of their numbers is not finite."""
-    alike: dict[torch.dtype, list[Tensor]] = {}
-    for grad in _gradients(optimizer):
-        alike.setdefault(grad.dtype, []).append(grad)
-    for grads in alike.values():
-        torch._amp_foreach_non_finite_check_and_unscale_(grads, flag, inverse)  # reads them once, as GradScaler does
+def _close(flag: Tensor, *values: Tensor) -> Tensor:
+    """The flag, 0-dim, becomes 1.0 where one of the values, 0-dim, is not finite: 0 times that is nan.  In few operators."""
+    for value in values:
+        flag.add_(value, alpha=0)
+    return flag.nan_to_num_(nan=1.0)
 
 
 def takes_flag(optimizer: Optimizer) -> bool:

@@ -35,7 +35,7 @@ class Player:
             parameter.requires_grad_(does)
 
     def forget(self) -> None:
-        """Its weights have no gradient, as after `zero_grad`, without a walk through its modules."""
+        """Its weights, those that it had when the run began, have no gradient: `zero_grad` without a walk through modules."""
         for parameter in self._parameters:
             parameter.grad = None
 

@@ -126,14 +126,45 @@ def test_whatever_is_not_finite_closes_and_a_gradient_cannot_take_it_back(value:
 
 
 @pytest.mark.parametrize("clip", [None, 1.0])
-def test_a_gradient_of_finite_numbers_passes_unless_its_infinite_length_must_be_clipped(clip: float | None):
-    ours = work(game())
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_gradient_of_finite_numbers_whose_squares_are_not_never_reaches_the_moments(name: str, clip: float | None):
+    ours = work(game(), optimizer=BUILT_IN[name])
     ours.gate.clip = clip
+    run_step(ours, phases((), 1))
+    before = everything(ours)
     for parameter in ours.state.gan.generator.parameters():
-        parameter.grad = torch.full_like(parameter, 3e38)
+        parameter.grad = torch.full_like(parameter, 1e20)
     ours.gate.update("generator", torch.tensor(0.5), ours.state.optimizers["generator"])
 
-    assert ours.gate.closed.item() == (0.0 if clip is None else 1.0)
+    assert ours.gate.closed.item() == 1.0
+    assert everything(ours) == before
+
+
+def test_a_weight_without_a_gradient_has_nothing_to_be_clipped():
+    ours = work(game())
+    ours.gate.clip = 1.0
+    ours.gate.update("generator", torch.tensor(0.5), ours.state.optimizers["generator"])
+
+    assert ours.gate.counts()["grad_g"].item() == 0.0
+
+
+def test_lengths_are_measured_before_an_optimizer_touches_the_gradients():
+    def forgetful(params: Any, lr: float) -> torch.optim.Optimizer:
+        class Forgetful(torch.optim.SGD):
+            def step(self, closure: Any = None) -> Any:
+                super().step(closure)
+                self.zero_grad()
+
+        return Forgetful(params, lr=lr)
+
+    told = []
+    for optimizer in (torch.optim.SGD, forgetful):
+        ours = work(game(), optimizer=optimizer)
+        run_step(ours, phases((), 1))
+        told.append({name: length.item() for name, length in ours.gate.counts().items()})
+
+    assert told[0] == told[1]
+    assert min(told[0].values()) > 0.0
 
 
 def test_the_lengths_of_gradients_are_those_before_clipping():

@@ -209,7 +209,12 @@ def _shorten(error: Exception) -> str:
 
 
 def _importer(file: Path) -> Callable[[], ModuleType]:
-    if not file.is_file():
+    try:
+        exists = file.is_file()
+    except OSError as error:
+        what = f"the plugin file cannot be opened: {error.strerror}"
+        raise UsageError(what, at=f"--plugin {file}", fix="give the path of a Python file") from error
+    if not exists:
         raise UsageError("the plugin file does not exist", at=f"--plugin {file}", fix="give the path of a Python file")
 
     def load_file() -> ModuleType:

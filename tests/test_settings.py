@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from ganreg.contracts import Schedule
 from ganreg.errors import ContractError, SettingsError
 from ganreg.settings import RESERVED, describe, model_of, plain, validate
+from tests.fuzzing import EXAMPLES, fuzzed
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -287,21 +287,24 @@ def test_a_key_may_be_spelt_with_dashes():
     assert validate(model_of(long), {"latent-dim": "7"}, owner=OWNER) == {"latent_dim": 7}
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    st.sampled_from(sorted(check())),
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["start", "stop", "x"]), inner, max_size=3),
-        max_leaves=5,
-    ),
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["start", "stop", "x"]), inner, max_size=3),
+    max_leaves=5,
 )
-def test_any_value_is_taken_or_refused_by_our_own_error(key, value):
-    with contextlib.suppress(SettingsError):
-        taken = check(**{key: value})[key]
-        numbers = taken if isinstance(taken, tuple) else (taken,)
-        assert key == "flips" or not any(isinstance(number, bool) for number in numbers)
-        assert not any(isinstance(number, float) and not math.isfinite(number) for number in numbers)
+
+
+@pytest.mark.parametrize("count", EXAMPLES)
+def test_any_value_is_taken_or_refused_by_our_own_error(count):
+    def checked(given):
+        key, value = given
+        with contextlib.suppress(SettingsError):
+            taken = check(**{key: value})[key]
+            numbers = taken if isinstance(taken, tuple) else (taken,)
+            assert key == "flips" or not any(isinstance(number, bool) for number in numbers)
+            assert not any(isinstance(number, float) and not math.isfinite(number) for number in numbers)
+
+    fuzzed(count, st.tuples(st.sampled_from(sorted(check())), VALUES), checked)
 
 
 # --- plain values and descriptions ------------------------------------------------------------------------------------

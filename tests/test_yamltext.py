@@ -4,11 +4,11 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganreg.errors import ConfigFileError, ConfigSyntaxError, GanregError
 from ganreg.yamltext import MAX_BYTES, MAX_DEPTH, dump, parse, read, scalar
+from tests.fuzzing import EXAMPLES, fuzzed
 
 # --- scalars ----------------------------------------------------------------------------------------------------------
 
@@ -145,11 +145,16 @@ def test_the_largest_file_of_any_form_is_read_or_refused_within_a_second_of_work
     assert time.process_time() - begin < 2.0  # the bar is 1 s; a busy machine is slower than itself
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.text(alphabet=st.sampled_from("ab:-[]{},&*!|>'\"%@`#?~01.e \n\t\\\x00\x85é\ud800"), max_size=60))
-def test_any_text_is_a_document_or_one_of_our_errors(text):
-    with contextlib.suppress(ConfigSyntaxError):
-        assert isinstance(parse(text).values, dict)
+YAML = st.text(alphabet=st.sampled_from("ab:-[]{},&*!|>'\"%@`#?~01.e \n\t\\\x00\x85é\ud800"), max_size=60)
+
+
+@pytest.mark.parametrize("count", EXAMPLES)
+def test_any_text_is_a_document_or_one_of_our_errors(count):
+    def check(text):
+        with contextlib.suppress(ConfigSyntaxError):
+            assert isinstance(parse(text).values, dict)
+
+    fuzzed(count, YAML, check)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -236,6 +241,36 @@ def test_an_empty_or_binary_file_is_refused(tmp_path, data, what):
     assert refused(path).what == what
 
 
+@st.composite
+def damaged(draw):
+    """A good file with bytes put in the place of others."""
+    content = bytearray(b"loss: {name: hinge, margin: 2e-4}\n# a word\nbetas: [0, 0.9]\nname: 'x'\npath: |\n  \xc3\xa9\n")
+    for _ in range(draw(st.integers(1, 6))):
+        place = draw(st.integers(0, len(content)))
+        content[place : place + draw(st.integers(0, 4))] = draw(st.binary(max_size=4) | YAML.map(encoded))
+    return bytes(content)
+
+
+def encoded(text):
+    return text.encode("utf-8", "surrogatepass")
+
+
+@pytest.mark.parametrize("count", EXAMPLES)
+def test_any_bytes_are_a_document_or_one_of_our_errors(count, tmp_path):
+    path = tmp_path / "run.yaml"
+    documents = []
+
+    def check(content):
+        path.write_bytes(content)
+        with contextlib.suppress(ConfigSyntaxError):
+            documents.append(read(path).values)
+
+    fuzzed(count, st.binary(max_size=80) | YAML.map(encoded) | damaged(), check)
+
+    assert documents
+    assert all(isinstance(values, dict) for values in documents)
+
+
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
@@ -271,13 +306,15 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.dictionaries(KEYS, PLAIN, max_size=5))
-def test_what_is_written_is_read_back_the_same(values):
-    again = parse(dump(values)).values
+@pytest.mark.parametrize("count", EXAMPLES)
+def test_what_is_written_is_read_back_the_same(count):
+    def check(values):
+        again = parse(dump(values)).values
 
-    assert again == values
-    assert repr(again) == repr(values)  # 1 stays an integer, 1.0 a float, True a truth value
+        assert again == values
+        assert repr(again) == repr(values)  # 1 stays an integer, 1.0 a float, True a truth value
+
+    fuzzed(count, st.dictionaries(KEYS, PLAIN, max_size=5), check)
 
 
 def test_numbers_and_short_lists_are_written_as_people_write_them():

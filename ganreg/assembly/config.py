@@ -326,13 +326,13 @@ def _run_settings(layers: Sequence[Document], errors: list[SettingsError], infer
             both = isinstance(value, Mapping) and isinstance(values.get(key), Mapping)
             values[key] = {**values[key], **value} if both else value
             places[key] = layer.place((key,))
-    values |= {key: None for key in ("steps", "epochs") if values.get(key) == ""}  # an empty word is none, as elsewhere
-    if values.get("steps") is None and values.get("epochs") is None:
-        values["steps"] = DEFAULT_STEPS
-        inferred.append(f"steps: {DEFAULT_STEPS}")
+    model = settings.model_of(RunSettings)
     try:
-        model = settings.model_of(RunSettings)
-        return RunSettings(**settings.validate(model, values, owner="a run", place=lambda path: places.get(path[0], "")))
+        checked = settings.validate(model, values, owner="a run", place=lambda path: places.get(path[0], ""))
     except SettingsError as error:
         errors.append(error)
         return None
+    if checked["steps"] is None and checked["epochs"] is None:  # only now, since many a word means none
+        checked["steps"] = DEFAULT_STEPS
+        inferred.append(f"steps: {DEFAULT_STEPS}")
+    return RunSettings(**checked)

@@ -24,6 +24,7 @@ from ganreg.cli.options import (
     configuration_options,
     run_options,
 )
+from ganreg.cli.paths import NewPath
 from ganreg.cli.session import Session, session_of, shared_options
 from ganreg.errors import CheckpointError, GanregError, UsageError
 from ganreg.settings import Setting
@@ -125,7 +126,7 @@ def output_options() -> list[Option]:
         help="go on with a run; --steps may be more",
     )
     return [
-        Option(["--out"], section="Output", metavar="DIR", type=click.Path(), help="the run's directory  [runs/NNNN]"),
+        Option(["--out"], section="Output", metavar="DIR", type=NewPath(), help="the run's directory  [runs/NNNN]"),
         resume,
         Option(
             ["--allow-change"],

@@ -7,13 +7,13 @@ at once.  `none` is nothing.  Nothing here imports torch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from ganreg import settings, yamltext
+from ganreg.cli.paths import PathName, expanded
 from ganreg.cli.session import session_of
 from ganreg.contracts import Kind
 from ganreg.engine.settings import RunSettings
@@ -115,7 +115,7 @@ class DataOption(Option):
     def words(self, value: Any) -> Iterable[Word]:
         """The data set `image-folder` with this path."""
         yield ("dataset", "name"), "image-folder", "--data"
-        yield ("dataset", "path"), str(Path(value).expanduser().absolute()), "--data"  # so that it is found from anywhere
+        yield ("dataset", "path"), str(expanded(value).absolute()), "--data"  # so that it is found from anywhere
 
 
 class RecipeOption(Option):
@@ -167,14 +167,14 @@ def configuration_options() -> list[Option]:
             ["-c", "--config"],
             section="Configuration",
             metavar="FILE",
-            type=click.Path(),
+            type=PathName(),
             help="a YAML file; wins over a recipe, the command line wins over it",
         ),
         DataOption(
             ["--data"],
             section="Configuration",
             metavar="PATH",
-            type=click.Path(),
+            type=PathName(),
             help="a folder of pictures: --dataset image-folder with this path",
         ),
         SettingOption("--resolution", ("dataset", "resolution"), resolution, section="Configuration"),

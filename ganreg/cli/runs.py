@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
+from ganreg.cli.paths import PathName, expanded
 from ganreg.errors import UsageError
 
 RUNS = Path("runs")
@@ -15,7 +16,7 @@ RUNS = Path("runs")
 def find(word: str) -> Path:
     """A run directory; `latest` is the run below ./runs whose newest checkpoint is the newest.  Raises UsageError."""
     if word != "latest":
-        return Path(word).expanduser()
+        return expanded(word)
     runs = trained()
     if not runs:
         raise UsageError(f"there is no run with a checkpoint below {RUNS}", at="latest", fix="name the run's directory")
@@ -31,7 +32,7 @@ def trained() -> list[Path]:
     return sorted(saved, key=lambda run: saved[run])
 
 
-class RunPath(click.Path):
+class RunPath(PathName):
     """A run's directory, or `latest`."""
 
     name = "run"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ganreg.cli import output, runs
+from ganreg.cli.paths import PathName
 from ganreg.cli.session import session_of, with_shared_options
 from ganreg.errors import RunExistsError, StorageError, UsageError
 
@@ -25,13 +26,13 @@ NUMBERS = ".npz"
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="of the latents and labels")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PathName(path_type=Path),
     metavar="FILE",
     help="a picture, or .npz for the numbers themselves  [RUN/samples/sample-seedS-nN.png]",
 )
 @click.option(
     "--separate",
-    type=click.Path(path_type=Path),
+    type=PathName(path_type=Path),
     metavar="DIR",
     help="one PNG file for each sample, in a new or empty directory",
 )

@@ -10,6 +10,7 @@ import click
 
 from ganreg.cli import output
 from ganreg.cli.group import Verbs
+from ganreg.cli.paths import PathName
 from ganreg.cli.session import with_shared_options
 from ganreg.errors import CheckpointError
 
@@ -18,7 +19,7 @@ from ganreg.errors import CheckpointError
 @click.command("crash")
 @click.option("--kills", type=click.IntRange(1, 1000), default=10, show_default=True, help="runs that are killed")
 @click.option("--flips", type=click.IntRange(1, 10_000), default=200, show_default=True, help="bits that are flipped")
-@click.option("--in", "place", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="on which disk: a folder")
+@click.option("--in", "place", type=PathName(file_okay=False, path_type=Path), default=Path(), help="on which disk: a folder")
 @click.option("--seed", type=int, default=0, show_default=True, help="of the moments and the bits")
 def crash(kills: int, flips: int, place: Path, seed: int) -> None:
     """Train a small run, kill it at random moments, flip bits, cut files, let the disk fail; go on and compare.

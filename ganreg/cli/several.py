@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from ganreg.cli import runs
+from ganreg.cli.paths import expanded
 from ganreg.errors import GanregError, RankError, UsageError
 
 RUN_ID = "TORCHELASTIC_RUN_ID"
@@ -87,7 +88,7 @@ def restarted(named: str | None) -> Path | None:
     if wanted == "none" and not again:
         return None
     if named is not None:
-        out = Path(named).expanduser()
+        out = expanded(named)
         return out if _run_id(out) == wanted else None
     if wanted == "none":
         raise UsageError(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ganreg import yamltext
 from ganreg.cli import output, runs, several
 from ganreg.cli.configured import Asked, Configured
+from ganreg.cli.paths import expanded
 from ganreg.contracts import Observer
 from ganreg.engine import rundir
 from ganreg.engine.signals import Terminated
@@ -85,7 +86,7 @@ def _words_of_one() -> list[str]:
 
 def _new_run(named: str | None) -> Path:
     """Where to write; looked at before anything is built."""
-    out = Path(named).expanduser() if named is not None else rundir.next_free(runs.RUNS)
+    out = expanded(named) if named is not None else rundir.next_free(runs.RUNS)
     rundir.check(out)
     return out
 

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ganreg import registry, yamltext
@@ -13,6 +12,7 @@ from ganreg.assembly.config import DEFAULT_STEPS, DEFAULTS, SINGLE, resolve
 from ganreg.errors import NameConflictError, SettingsError, UnknownNameError, UsageError, WrongKindError
 from ganreg.plugins import PluginWarning
 from ganreg.yamltext import Document, parse
+from tests.fuzzing import EXAMPLES, fuzzed
 
 NO_RECIPE = Document({"recipe": None})
 """Under everything, so that the tests do not depend on what the recipes say."""
@@ -412,6 +412,15 @@ def test_a_part_chosen_by_its_distribution_is_found_again_among_its_namesakes(in
         assert resolved("loss: hinge").components["loss"].part.origin.startswith("ganreg ")
 
 
+@pytest.mark.parametrize("key", ["steps", "epochs"])
+@pytest.mark.parametrize("word", ["", " ", "~", "none", "# nothing", None])
+def test_every_word_for_none_leaves_the_length_of_a_run_to_us(key, word):
+    config = resolve([NO_RECIPE, Document({key: word}, "a")], registry.current())
+
+    assert (config.run.steps, config.run.epochs) == (DEFAULT_STEPS, None)
+    assert f"steps: {DEFAULT_STEPS}" in config.inferred
+
+
 KEYS = [
     *SINGLE,
     "optimizer",
@@ -431,7 +440,7 @@ VALUES = st.recursive(
     | st.booleans()
     | st.integers(-2, 10**20)
     | st.floats()
-    | st.sampled_from(["dcgan", "hinge", "flat", "foo-net", "1", ""]),
+    | st.sampled_from(["dcgan", "hinge", "flat", "foo-net", "1", "", " ", "none"]),
     lambda inner: (
         st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["name", "lr", "width", "flat"]), inner, max_size=3)
     ),
@@ -439,13 +448,21 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@example([{"steps": ""}])
-@given(st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3), max_size=2))
-def test_any_layers_are_a_configuration_or_one_of_our_errors(layers):
-    with contextlib.suppress(UsageError):
-        config = resolve([NO_RECIPE, *(Document(layer, "a") for layer in layers)], registry.current())
-        assert repeated(config).plain() == config.plain()
+@pytest.mark.parametrize("count", EXAMPLES)
+def test_any_layers_are_a_configuration_or_one_of_our_errors(count):
+    resolutions = []
+
+    def check(layers):
+        with contextlib.suppress(UsageError):
+            config = resolve([NO_RECIPE, *(Document(layer, "a") for layer in layers)], registry.current())
+            assert repeated(config).plain() == config.plain()
+            assert (config.run.steps is None) != (config.run.epochs is None)
+            resolutions.append(config)
+
+    layers = st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=3), max_size=2)
+    fuzzed(count, layers, check, known=[[{"steps": ""}], [{"epochs": "~"}]])
+
+    assert resolutions
 
 
 def test_configurations_do_not_depend_on_the_order_of_plugins_on_disk():

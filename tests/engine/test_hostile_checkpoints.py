@@ -7,21 +7,18 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ganreg.engine import checkpoint
 from ganreg.errors import CheckpointError
+from tests.fuzzing import EXAMPLES, fuzzed
 
 FILES = {"generator": {"w": torch.arange(6.0).reshape(2, 3)}, "random": {"torch": torch.zeros(8, dtype=torch.uint8)}}
-EXAMPLES = [pytest.param(300), pytest.param(10_000, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)])]
-SLOWEST = 5.0  # seconds
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -53,15 +50,8 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def loads_or_refuses(path: Path) -> None:
-    began = time.monotonic()
     with contextlib.suppress(CheckpointError):
         checkpoint.load(path)
-    assert time.monotonic() - began < SLOWEST
-
-
-def fuzzed(count: int, strategy: Any, check: Any) -> None:
-    quiet = settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    quiet(given(strategy)(check))()
 
 
 @pytest.mark.parametrize("count", EXAMPLES)

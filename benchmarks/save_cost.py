@@ -100,7 +100,8 @@ def main() -> None:
         "windows": {"with a save": saves.windows[False], "without": saves.windows[True]},
     }
     print(f"{weights / 1e6:.0f} MB of weights, {size / 1e6:.0f} MB a checkpoint; a step takes {step * 1e3:.0f} ms")
-    print(f"a save costs {cost:.2f} s, {100 * cost / between:.1f} % of the {between:.0f} s between two saves at default settings")
+    share = 100 * cost / between
+    print(f"a save costs {cost:.2f} s, {share:.1f} % of the {between:.0f} s between two saves at default settings")
     if asked.json:
         asked.json.write_text(json.dumps(told, indent=1) + "\n")
 

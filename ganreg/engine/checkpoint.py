@@ -19,6 +19,7 @@ import shutil
 import stat
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,10 @@ def save(
         shutil.rmtree(beside, ignore_errors=True)
         if not beside.parent.exists():
             beside.parent.mkdir()  # not its parents: a run directory that is gone stays gone
-            durable.sync_directory(beside.parents[1])
-            durable.sync_directory(beside.parents[2])  # which names the run directory, as new as this one
+            run_dir = beside.parent.parent
+            durable.sync_directory(run_dir)
+            with suppress(PermissionError):  # which names the run directory, as new as this one, and may not be ours
+                durable.sync_directory(run_dir.absolute().parent)
         beside.mkdir()
         entries: dict[str, Any] = {}
         for name, tensors in files.items():

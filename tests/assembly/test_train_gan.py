@@ -398,6 +398,13 @@ def test_parts_that_are_objects_are_told_as_such(tmp_path: Path):
     assert told["loss"] == {"name": "bce", "real_label": 1.0, "fake_label": 0.0}
 
 
+def test_an_empty_working_folder_can_be_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    train(game(), out=Path(), checkpoint_every=2)
+
+    assert (tmp_path / "exit.json").exists()
+
+
 def test_a_run_uses_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import tempfile
 

@@ -1,8 +1,9 @@
-// What the torch faces of every backend share: reductions by name, and fresh tensors beside the logits.
+// What the torch faces of every backend share: names as torch hands them over, reductions, fresh tensors beside logits.
 #pragma once
 
 #include <stdint.h>
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
+#include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
@@ -19,7 +20,13 @@ constexpr int64_t kStatistics = 8;  // the slots of ganreg.contracts.STATISTICS
 
 using Optional = const std::optional<Tensor>&;
 
-inline Reduction reduction_named(const std::string& name) {
+// A `str` of the schema.  As std::string it would be lost at each call: torch's own conversion, up to 2.13, makes a
+// copy that nobody frees (https://github.com/pytorch/pytorch/issues/191340).
+struct Text : std::string {
+  using std::string::string;
+};
+
+inline Reduction reduction_named(const Text& name) {
   if (name == "mean") return Reduction::mean;
   if (name == "sum") return Reduction::sum;
   STD_TORCH_CHECK(name == "none", "expected a reduction of mean, sum or none, got '", name, "'");
@@ -53,3 +60,17 @@ inline const void* read(Optional tensor) { return tensor ? tensor->const_data_pt
 inline void* write(Optional tensor) { return tensor ? tensor->mutable_data_ptr() : nullptr; }
 
 }  // namespace ganreg
+
+template <>
+struct torch::stable::detail::ToImpl<ganreg::Text> {
+  static ganreg::Text call(StableIValue given, uint64_t, bool) {
+    const auto handle = torch::stable::detail::to<StringHandle>(given);
+    size_t length;
+    const char* data;
+    STABLE_TORCH_ERROR_CODE_CHECK(torch_string_length(handle, &length));
+    STABLE_TORCH_ERROR_CODE_CHECK(torch_string_c_str(handle, &data));
+    const ganreg::Text text(data, length);
+    STABLE_TORCH_ERROR_CODE_CHECK(torch_delete_string(handle));
+    return text;
+  }
+};

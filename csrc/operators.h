@@ -13,7 +13,6 @@
 
 #include <torch/csrc/stable/library.h>
 
-#include <string>
 #include <tuple>
 
 #include "check.h"
@@ -45,7 +44,7 @@ struct Outcome {
   std::optional<Tensor> fake_grad;
 };
 
-inline int checked_loss(const std::string& name) {
+inline int checked_loss(const Text& name) {
   const int number = loss_number(name.c_str());
   STD_TORCH_CHECK(number >= 0, "expected the name of a fused loss, got '", name, "'");
   return number;
@@ -60,7 +59,6 @@ inline void check_given(const Given& given, const Common& common) {
 
 template <typename Backend>
 struct Operators {
-  using Text = std::string;
   using Maybe = std::optional<Tensor>;
   using Guard = typename Backend::Guard;
 

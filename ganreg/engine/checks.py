@@ -108,6 +108,10 @@ def check_optimizers(optimizers: Mapping[str, Any], networks: Mapping[str, nn.Mo
 def _copy(network: nn.Module, role: str) -> nn.Module:
     if any(isinstance(parameter, UninitializedParameter) for parameter in network.parameters()):
         raise ContractError(f"the {role} has lazy layers without weights", at=role, fix="run one batch through it first")
+    sparse = [name for name, one in network.named_modules() if isinstance(one, nn.Embedding | nn.EmbeddingBag) and one.sparse]
+    if sparse:
+        what = f"the {role}'s {sparse[0]} makes sparse gradients, which have no length and no mean over ranks here"
+        raise ContractError(what, at=role, fix="build it with sparse=False")
     try:
         return deepcopy(network)
     except Exception as error:

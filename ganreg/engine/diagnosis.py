@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from ganreg.engine import checkpoint
+from ganreg.engine.gate import norm
 from ganreg.engine.phases import Phase
 from ganreg.engine.run import Run
 from ganreg.engine.work import Work
@@ -106,12 +107,16 @@ def _first_in(work: Work, network: str, module: nn.Module) -> str:
         return f"the value of {names[0]}"
     if not _is_finite(work.values[f"total_{network}"]):
         return "the loss"
-    grads = ((name, one.grad) for name, one in module.named_parameters() if one.grad is not None)
-    return next((f"the gradient of {network}.{name}" for name, grad in grads if not _is_finite(grad)), "")
+    grads = {name: one.grad for name, one in module.named_parameters() if one.grad is not None}
+    broken = next((name for name, grad in grads.items() if not _is_finite(grad)), "")
+    if broken or not grads or _is_finite(norm(list(grads.values()))):
+        return f"the gradient of {network}.{broken}" if broken else ""
+    longest = max(grads, key=lambda name: float(grads[name].double().norm()))
+    return f"the length of the gradients, the longest that of {network}.{longest}"
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    return not tensor.is_floating_point() or bool(torch.isfinite(tensor.detach()).all())
+    return bool(torch.isfinite(tensor.detach()).all())
 
 
 def _write(folder: Path, work: Work, streams: dict[str, Tensor], told: dict[str, Any]) -> None:

@@ -159,7 +159,7 @@ class Work:
         parameters = list(players[network].network.parameters())
         self._agree_on_gradients(network, parameters)
         done = players.values() if network == "generator" else ()  # before, a graph may still need G's statistics
-        buffers = [one for player in done for one in player.network.buffers() if one.is_floating_point()]
+        buffers = [one for player in done for one in player.network.buffers() if one.is_floating_point() or one.is_complex()]
         learning = [parameter for parameter in parameters if parameter.grad is not None]
         grads = [parameter.grad for parameter in learning if parameter.grad is not None]
         means, finite = self.ranks.average([*grads, *buffers, *self.values.values()], network)

@@ -83,6 +83,9 @@ def test_networks_that_cannot_be_looked_at_are_refused_with_a_reason():
         check_fit(GAN(Odd(), Discriminator()), POINTS)
     with pytest.raises(ContractError, match="the discriminator has lazy layers without weights"):
         check_fit(GAN(Generator(), nn.LazyLinear(1)), POINTS)
+    looks_up = nn.ModuleDict({"labels": nn.Embedding(3, 2, sparse=True)})
+    with pytest.raises(ContractError, match=r"the discriminator's labels makes sparse gradients"):
+        check_fit(GAN(Generator(), looks_up), POINTS)
     stuck = Generator()
     stuck.last = stuck.layers[0].weight * 2  # a tensor with a graph cannot be copied
     with pytest.raises(ContractError, match="the generator cannot be copied"):

@@ -90,6 +90,21 @@ def test_a_gradient_that_broke_alone_is_named_by_its_weight(tmp_path: Path):
         train(ganreg.GAN(Generator(), Root()), steps=4)
 
 
+def test_finite_gradients_that_are_too_long_are_named():
+    class Steep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.slope = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+            self.layer.register_hook(lambda grad: torch.full_like(grad, 1.5e19))
+            self.slope.register_hook(lambda grad: torch.full_like(grad, 1.6e19))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sum(1, keepdim=True) * (self.layer + self.slope)
+
+    with pytest.raises(NonFiniteError, match=r"first: the length of the gradients, the longest that of discriminator\.slope"):
+        train(ganreg.GAN(Generator(), Steep()), steps=4)
+
+
 def test_a_penalty_that_broke_is_named_with_its_phase(tmp_path: Path):
     class Broken:
         network, interval = "generator", 3

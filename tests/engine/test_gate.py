@@ -10,7 +10,7 @@ import torch
 import ganreg
 from ganreg.components.losses.bce import BCE
 from ganreg.engine import loop
-from ganreg.engine.gate import Gate, takes_flag
+from ganreg.engine.gate import Gate, norm, takes_flag
 from ganreg.engine.phases import phases
 from ganreg.errors import NonFiniteError
 from tests.engine.small import bits, game, train, work
@@ -138,6 +138,13 @@ def test_a_gradient_of_finite_numbers_whose_squares_are_not_never_reaches_the_mo
 
     assert ours.gate.closed.item() == 1.0
     assert everything(ours) == before
+
+
+def test_weights_of_16_bits_measure_their_gradients_in_32():
+    weight = torch.nn.Parameter(torch.zeros(4, dtype=torch.float16))
+    weight.grad = torch.full_like(weight, 60000.0)  # its length, 120000, is no float16
+
+    assert norm([weight.grad]).item() == 120000.0
 
 
 def test_a_weight_without_a_gradient_has_nothing_to_be_clipped():

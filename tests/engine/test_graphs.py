@@ -12,9 +12,10 @@ from torch import Tensor
 from ganreg.components.regularizers.r1 import R1
 from ganreg.engine.graphs import GIVEN, WARM_UP, Graphs, why_eager
 from ganreg.engine.phases import phases
+from ganreg.engine.precision import Scaler
 from ganreg.engine.work import Work
 from ganreg.errors import DeviceError, NonFiniteError
-from tests.engine.small import bits, game, train, work
+from tests.engine.small import CPU, bits, game, train, work
 
 PARTS = [(network, what) for network in ("discriminator", "generator") for what in ("gradients", "update")]
 
@@ -27,7 +28,8 @@ class StandIn:
         self.replays = 0
 
     def __call__(self, run: Callable[[], None]) -> Callable[[], None]:
-        before = [(tensor, tensor.clone()) for tensor in self._state()]
+        held = [*self._state(), *(parameter.grad for parameter in self._parameters() if parameter.grad is not None)]
+        before = [(tensor, tensor.clone()) for tensor in held]
         random, olds = torch.get_rng_state(), [getattr(draw, "fake", None) for draw in self.at.draws]
         run()
         torch.set_rng_state(random)
@@ -82,19 +84,33 @@ class StandIn:
             for value in held.values()
             if isinstance(value, Tensor)
         ]
-        gate = [value for value in vars(self.at.gate).values() if isinstance(value, Tensor)]
-        scales = [scaler.scale for scaler in self.at.gate.scalers.values()]
-        return [*self._parameters(), *buffers, *moments, *gate, *scales]
+        held = [vars(self.at.gate), self.at.gate._lengths, *map(vars, self.at.gate.scalers.values())]
+        gate = [value for one in held for value in one.values() if isinstance(value, Tensor)]
+        return [*self._parameters(), *buffers, *moments, *gate]
 
 
 def fused(parameters: Any, lr: float) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=lr, fused=True)
 
 
-def after(steps: int, *, recorded: bool, parts: int = 1, turns: int = 1, averaged: bool = False) -> tuple[Work, StandIn | None]:
+def after(
+    steps: int,
+    *,
+    recorded: bool,
+    parts: int = 1,
+    turns: int = 1,
+    averaged: bool = False,
+    clip: float | None = None,
+    scaled: bool = False,
+) -> tuple[Work, StandIn | None]:
     """A run of `steps`, with a lazy R1 and batch norm."""
     at = work(game(norm=True), regularizers=[R1(weight=0.5, interval=3)], optimizer=fused, shared=False)
-    at.parts = parts
+    at.parts, at.gate.clip = parts, clip
+    if scaled:  # as in float16; a scale that overflows at first
+        at.gate.scalers = {name: Scaler(CPU) for name in at.state.optimizers}
+        for scaler in at.gate.scalers.values():
+            scaler.scale.fill_(2.0**127)
+            scaler.PATIENCE = 3
     stand_in = StandIn(at) if recorded else None
     if stand_in is not None:
         at.graphs = Graphs(PARTS, stand_in, pytest.fail)
@@ -121,7 +137,11 @@ def run(at: Work, steps: int, turns: int = 1) -> None:
         at.gate.end_of_step()
 
 
-@pytest.mark.parametrize("options", [{}, {"parts": 2}, {"turns": 2}, {"averaged": True}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"parts": 2}, {"turns": 2}, {"averaged": True}, {"clip": 0.01}, {"scaled": True}, {"scaled": True, "clip": 0.01}],
+    ids=str,
+)
 def test_recorded_training_is_written_training(options: dict[str, Any]):
     written, _ = after(12, recorded=False, **options)
     recorded, stand_in = after(12, recorded=True, **options)
@@ -131,8 +151,11 @@ def test_recorded_training_is_written_training(options: dict[str, Any]):
     assert stand_in.replays == 2 * (12 * turns - WARM_UP) + 2 * (12 - WARM_UP)
     assert bits(recorded.generator.network) == bits(written.generator.network)
     assert bits(recorded.discriminator.network) == bits(written.discriminator.network)
-    for name, value in written.values.items():
-        torch.testing.assert_close(recorded.values[name], value, rtol=0, atol=0, equal_nan=True)
+    for name, scaler in written.gate.scalers.items():
+        assert recorded.gate.scalers[name].state_dict() == scaler.state_dict()
+        assert scaler.scale < 2.0**127
+    for name, value in (written.values | written.gate.counts()).items():
+        torch.testing.assert_close((recorded.values | recorded.gate.counts())[name], value, rtol=0, atol=0, equal_nan=True)
 
 
 def test_a_weight_that_only_a_penalty_reaches_forgets_it_in_the_next_step(monkeypatch: pytest.MonkeyPatch):

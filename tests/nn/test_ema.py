@@ -31,6 +31,19 @@ def test_a_closed_gate_leaves_the_average_as_it_is():
     assert averaged(EMASettings(half_life=10.0), images=10, closed=CLOSED) == 0.0
 
 
+def test_complex_weights_are_averaged_like_others():
+    network = nn.ParameterList([nn.Parameter(torch.zeros(2, dtype=torch.complex64))])
+    ema = EMA(network, EMASettings(half_life=10.0, ramp=None))
+    nn.init.constant_(network[0], 1 + 3j)
+
+    ema.update(batch_size=10, images=10, closed=CLOSED)
+    untouched = ema.module[0].clone()
+    ema.update(batch_size=10, images=10, closed=OPEN)
+
+    assert not untouched.any()
+    torch.testing.assert_close(ema.module[0].detach(), torch.full((2,), 0.5 + 1.5j))
+
+
 def test_buffers_are_averaged_and_integers_left():
     network = nn.BatchNorm1d(1)
     ema = EMA(network, EMASettings(half_life=10.0, ramp=None))

@@ -1,4 +1,6 @@
-"""In place: the gradient takes the logits' memory, and nothing else that is read lies there."""
+"""In place: the gradient takes the logits' memory, and nothing else that is read lies there.  No call keeps any."""
+
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,6 +8,7 @@ import torch
 from ganreg.ops import library
 from ganreg.ops.pointwise_loss import paired_loss, pointwise_loss, pointwise_loss_pair
 from tests.ops.losses import assert_same_bits, every_layout
+from tests.resident import resident
 
 
 @pytest.mark.parametrize("layout", ["offset", "transposed", "every second", "channels last", "zero-dimensional", "empty"])
@@ -175,3 +178,22 @@ def test_the_native_operator_checks_memory_that_reaches_it_without_the_public_fa
     ):
         with pytest.raises(RuntimeError, match="whose range of memory holds no other argument"):
             overlapping()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="not run: no /proc")
+def test_a_call_leaves_no_memory_behind():
+    logits, weight = torch.randn(8), torch.rand(8)
+    scale = torch.tensor(2.0)
+
+    def calls(count: int) -> None:
+        for _ in range(count):
+            pointwise_loss(logits, target=weight, weight=weight, scale=scale)
+            pointwise_loss(logits.clone(), target=1.0, in_place=True)
+            pointwise_loss_pair(logits, logits)
+            paired_loss(logits, logits)
+
+    calls(2_000)
+    before = resident()
+    calls(10_000)
+
+    assert resident() - before < 40_000 * 20  # bytes a call; a name alone, kept, would be 48

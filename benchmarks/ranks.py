@@ -16,7 +16,7 @@ from statistics import median
 from ganreg.bench import machine
 
 RESULT = Path(__file__).parent / "results" / "ranks_cpu.json"
-ROUNDS = 3
+ROUNDS = 5
 STEPS, WARM = 40, 10
 COMMAND = [
     *("train", "--generator", "dcgan", "--recipe", "none", "--dataset", "digits", "--resolution", "64"),

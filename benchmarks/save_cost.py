@@ -78,8 +78,8 @@ def main() -> None:
         newest = checkpoint.checkpoints(Path(folder) / "run")[-1]
         size = sum(path.stat().st_size for path in newest.iterdir())
     # the save of step 2k * WINDOW falls into the window that begins there, which ends at an odd multiple
-    cost = median(saves.windows[False]) - median(saves.windows[True])
     pairs = [one - other for one, other in zip(saves.windows[False], saves.windows[True], strict=False)]
+    cost = median(pairs)
     step = median(saves.windows[True]) / WINDOW
     between = DEFAULT_STEPS / SAVES * step
     told = {

@@ -17,7 +17,7 @@ LOSS_HEADINGS = (
     *("dtype", "N", "fused", "in place", "eager", "compiled"),
     *("eager / fused", "compiled / fused", "eager / in place", "of a copy's speed"),
 )
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("kernel.md", "engine.md", "scaling.md")))
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("kernel.md", "engine.md", "scaling.md", "reliability.md")))
 
 
 def result(name: str) -> dict[str, Any]:
@@ -180,12 +180,26 @@ def ranks_speed() -> str:
     )
 
 
+def save_cost() -> str:
+    """The line of benchmarks/results/save_cost_cpu.json."""
+    told = result("save_cost_cpu.json")
+    between = told["default_steps_between_saves"]
+    low, _, high = told["quartiles"]
+    return (
+        f"A checkpoint of {told['weight_bytes'] / 1e6:.0f} MB of weights ({told['checkpoint_bytes'] / 1e6:.0f} MB with average "
+        f"and moments) took {told['seconds_a_save_costs']:.1f} s from the training (quartiles {low:.1f} – {high:.1f}), "
+        f"{told['share']:.1%} of the {between} steps of {told['seconds_a_step'] * 1e3:.0f} ms between two saves at default "
+        f"settings ({told['machine']['processor']}, {told['machine']['cores']} cores). `{' '.join(told['command'])}`"
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "digits-quality": digits_quality,
     "loss-speed": loss_speed,
     "loss-accuracy": loss_accuracy,
     "step-speed": step_speed,
     "ranks-speed": ranks_speed,
+    "save-cost": save_cost,
 }
 
 

@@ -19,7 +19,7 @@ from .bench.results import measured
 
 ROOT = Path(__file__).parents[1]
 KERNEL = (ROOT / "docs" / "kernel.md").read_text(encoding="utf-8")
-PARTS = ["digits-quality", "loss-speed", "loss-accuracy", "step-speed", "ranks-speed"]
+PARTS = ["digits-quality", "loss-speed", "loss-accuracy", "step-speed", "ranks-speed", "save-cost"]
 ACCURACY = {
     "kind": "loss-accuracy",
     "command": ["python", "accuracy.py"],
@@ -100,7 +100,8 @@ def test_a_figure_that_was_edited_is_seen(tell: ModuleType, results: Path, name:
     put(results, "loss_cpu.json", measured())
     put(results, "loss_accuracy.json", ACCURACY)
     put(results, "step_cpu.json", STEP)
-    put(results, "ranks_cpu.json", json.loads((ROOT / "benchmarks" / "results" / "ranks_cpu.json").read_text()))
+    for file in ("ranks_cpu.json", "save_cost_cpu.json"):
+        put(results, file, json.loads((ROOT / "benchmarks" / "results" / file).read_text()))
     page = tell.told(part(name))
     figures = list(re.finditer(r"\d+", page))
 

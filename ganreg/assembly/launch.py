@@ -97,8 +97,7 @@ def _run(
     observers: Sequence[Observer],
     progress: bool,
 ) -> Result:
-    if work.rollbacks is not None:
-        rollback.check(run, writes=out is not None)
+    rollback.check(run.settings, writes=out is not None or not work.ranks.is_main)
     history = History()
     together = work.ranks.size > 1
     work.signals = Signals(several_ranks=together)

@@ -44,7 +44,11 @@ def load_generator(run: str | Path, *, device: str = "cpu") -> nn.Module:
 def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
     """As `load_generator`, with the spec and the labels' shares."""
     path = Path(run).expanduser()
-    if not path.is_dir():
+    try:
+        there = path.is_dir()
+    except OSError:  # no file can have such a name
+        there = False
+    if not there:
         raise CheckpointError("the run directory does not exist", at=str(path), fix="give the path of a run, e.g. runs/0001")
     wanted = ("ema", "generator")
     chosen, (files, values) = (

@@ -18,7 +18,7 @@ from ganreg.assembly.changes import refuse_changes
 from ganreg.assembly.environment import devices
 from ganreg.assembly.versions import origins
 from ganreg.contracts import GAN
-from ganreg.engine import checkpoint, distributed, graphs
+from ganreg.engine import checkpoint, distributed, graphs, rollback
 from ganreg.engine.checks import check_fit, check_loss, check_optimizers, check_regularizers
 from ganreg.engine.compiled import compile_player
 from ganreg.engine.data import Batches, Source, labels_of
@@ -141,6 +141,7 @@ def ready(
 
 def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: Ranks) -> tuple[Work, int, RunSettings]:
     settings.check_ranks(ranks.size)
+    rollback.check(settings)
     batches = Batches(
         parts.source,
         batch_size=settings.batch_size,

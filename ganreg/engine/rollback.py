@@ -17,6 +17,7 @@ from ganreg.errors import CheckpointError, NonFiniteError, SettingsError
 
 if TYPE_CHECKING:
     from ganreg.engine.run import Run
+    from ganreg.engine.settings import RunSettings
     from ganreg.engine.work import Work
 
 
@@ -36,15 +37,14 @@ class Rollbacks:
         self.count = int(state.get("count", 0))  # of a run that might not go back, none
 
 
-def check(run: Run, *, writes: bool) -> None:
-    """Whether a run can go back at all.  Raises SettingsError."""
+def check(settings: RunSettings, *, writes: bool = True) -> None:
+    """Whether a run can go back at all; for several ranks see `RunSettings.check_ranks`.  Raises SettingsError."""
     hindrance = {
         "needs a run directory, for its checkpoints": not writes,
-        "works in one process, not yet in several": run.ranks.size > 1,
-        "cannot replace what CUDA graphs have recorded": run.settings.cuda_graphs == "on",
+        "cannot replace what CUDA graphs have recorded": settings.cuda_graphs == "on",
     }
     for why, hinders in hindrance.items():
-        if hinders:
+        if hinders and settings.on_nonfinite == "rollback":
             raise SettingsError(f"rollback {why}", at="--on-nonfinite", fix="--on-nonfinite stop, or skip")
 
 

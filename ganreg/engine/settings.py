@@ -57,7 +57,10 @@ class RunSettings:
     keep: Annotated[int, Field(ge=1, description="checkpoints that stay")] = 3
 
     def check_ranks(self, count: int) -> None:
-        """Whether a batch can be shared among so many ranks, each computing its part in pieces.  Raises SettingsError."""
+        """Whether so many ranks can share a batch, each computing its part in pieces, and all else.  Raises SettingsError."""
+        if count > 1 and self.on_nonfinite == "rollback":
+            why = "rollback works in one process, not yet in several"
+            raise SettingsError(why, at="--on-nonfinite", fix="--on-nonfinite stop, or skip")
         pieces = count * self.accumulate
         if self.batch_size % pieces:
             each = f" with {self.accumulate} parts each" if self.accumulate > 1 else ""

@@ -34,9 +34,10 @@ def test_samples_depend_on_the_seed(run_dir: Path):
     assert not torch.equal(trained.sample(3, seed=1), trained.sample(3, seed=2))
 
 
-def test_a_run_that_is_not_there_is_told(tmp_path: Path):
+@pytest.mark.parametrize("name", ["no", "n" * 300])
+def test_a_run_that_is_not_there_is_told(tmp_path: Path, name: str):
     with pytest.raises(CheckpointError, match=r"GR502.*the run directory does not exist"):
-        ganreg.load_generator(tmp_path / "no")
+        ganreg.load_generator(tmp_path / name)
 
 
 def test_a_generator_that_was_an_object_cannot_be_built_by_name(tmp_path: Path):

@@ -101,6 +101,14 @@ def test_a_batch_that_the_ranks_cannot_share_is_refused_before_they_start(tmp_pa
     assert "batch_size must be a multiple of 2, for 2 ranks, got 9" in ran.stderr
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_rollback_that_ranks_cannot_do_is_refused_before_they_start(tmp_path: Path, dry: list[str]):
+    ran = ganreg("train", *TINY, "--batch-size=8", "--nproc=2", "--on-nonfinite=rollback", *dry, cwd=tmp_path)
+
+    assert (ran.returncode, ran.stderr.count("error[")) == (2, 1), ran.stderr
+    assert "rollback works in one process, not yet in several" in ran.stderr
+
+
 @pytest.mark.parametrize("words", [["--nproc", "2"], ["--nproc=2"]])
 def test_each_process_gets_the_command_line_without_its_number(words, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", ["ganreg", "train", *words, "--steps", "5"])

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from ganreg.components.losses.bce import BCE
-from ganreg.engine import checkpoint
+from ganreg.engine import checkpoint, rollback
+from ganreg.engine.settings import RunSettings
 from ganreg.errors import NonFiniteError, SettingsError
 from tests.engine.small import game, train
 
@@ -88,6 +89,11 @@ def test_before_the_first_checkpoint_there_is_nowhere_to_go_back_to(tmp_path: Pa
 def test_a_run_that_writes_nothing_cannot_go_back():
     with pytest.raises(SettingsError, match="rollback needs a run directory, for its checkpoints"):
         train(game(), on_nonfinite="rollback")
+
+
+def test_what_graphs_have_recorded_cannot_be_rolled_back():
+    with pytest.raises(SettingsError, match="rollback cannot replace what CUDA graphs have recorded"):
+        rollback.check(RunSettings(on_nonfinite="rollback", cuda_graphs="on"))
 
 
 def test_nan_that_was_found_at_a_save_is_gone_after_it(tmp_path: Path):

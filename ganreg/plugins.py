@@ -25,6 +25,7 @@ from typing import Any, Generic, Literal, TypeVar
 import pluggy
 
 from ganreg import hookspecs
+from ganreg.ambient import unchanged
 from ganreg.contracts import GANREG_API
 from ganreg.errors import PluginError, UsageError, did_you_mean, printable
 
@@ -56,6 +57,11 @@ class Plugin:
     def origin(self) -> str:
         """ "ganreg-foo 1.2"."""
         return f"{self.distribution} {self.version}".strip()
+
+    def changed(self, what: str) -> None:
+        """Warn that importing it, or a part of it, changed what is everybody's."""
+        told = f"plugin {self.origin} ({self.name}) changed {what} when it was imported; put back"
+        warnings.warn(printable(told), PluginWarning, stacklevel=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +181,8 @@ def _register(loaded: Plugins, plugin: Plugin, importer: Callable[[], ModuleType
     """Import and register one plugin; whatever it raises is its own failure, but Ctrl-C."""
     manager = loaded.manager
     try:
-        module = importer()
+        with unchanged(plugin.changed):
+            module = importer()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted while importing plugin {plugin.origin} ({plugin.source})") from None
     except BaseException as error:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ganreg import plugins as plugin_loader
 from ganreg import settings as settings_of
+from ganreg.ambient import unchanged
 from ganreg.contracts import GIVEN, KINDS, PLURALS, Component, DataSpec, Kind, Recipe
 from ganreg.errors import (
     ContractError,
@@ -207,7 +208,8 @@ def _only(offers: list[Offer[Any]], what: str, at: str) -> Offer[Any]:
 def _import(offer: Offer[Component]) -> Callable[..., Any]:
     module_name, _, attribute = offer.record.factory.partition(":")
     try:
-        factory = getattr(importlib.import_module(module_name), attribute)
+        with unchanged(offer.plugin.changed):
+            factory = getattr(importlib.import_module(module_name), attribute)
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -22,6 +22,7 @@ TESTS = ROOT / "tests"
 
 FLOORS = {
     "errors": 0,
+    "ambient": 1,
     "contracts": 1,
     "yamltext": 1,
     "hookspecs": 2,

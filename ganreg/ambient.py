@@ -1,0 +1,94 @@
+"""What a foreign import must leave as it is: random numbers, torch's defaults, warnings for everybody.
+
+Compared before and after, put back, and told: a plugin that sets a seed or a default on import would change every run on the
+machine, also those that use nothing of it.  torch and numpy are looked at where something has imported them; the random
+numbers of one that the import itself brought have no state from before, and runs seed their own.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+
+class Held(NamedTuple):
+    """A piece of state: how it is read, told from another, and put back."""
+
+    name: str
+    read: Callable[[], Any]
+    restore: Callable[[Any], object]
+    fresh: Any = None  # what it is right after the import of the library that holds it, where the plugin imported that
+    same: Callable[[Any, Any], bool] = lambda before, after: before == after
+
+
+@contextmanager
+def unchanged(tell: Callable[[str], object]) -> Iterator[None]:
+    """Around an import.  `tell` gets the names of what it changed, after that was put back; also where the import raises."""
+    before = {held.name: held.read() for held in _held()}
+    threads = _threads()
+    try:
+        yield
+    finally:
+        changed = []
+        for held in _held():
+            was = before.get(held.name, held.fresh)
+            if was is not None and not held.same(was, held.read()):
+                held.restore(was)
+                changed.append(held.name)
+        if threads and threads != _threads():
+            sys.modules["torch"].set_num_threads(threads)
+            changed.append("torch's threads")
+        if changed:
+            tell(", ".join(changed))
+
+
+def _held() -> list[Held]:
+    found = [
+        Held("Python's random numbers", random.getstate, random.setstate),
+        Held(
+            "the filters of all warnings",
+            lambda: list(warnings.filters),
+            _restore_filters,
+            same=lambda was, now: _for_everybody(was) == _for_everybody(now),
+        ),
+    ]
+    numpy, torch = (_whole(name) for name in ("numpy", "torch"))
+    if numpy is not None:
+        found.append(
+            Held("numpy's random numbers", numpy.random.get_state, numpy.random.set_state, same=lambda a, b: repr(a) == repr(b))
+        )
+    if torch is not None:
+        found += [
+            Held("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype, torch.float32),
+            Held("torch's grad mode", torch.is_grad_enabled, torch._C._set_grad_enabled, True),
+            Held("torch's random numbers", torch.get_rng_state, torch.set_rng_state, same=torch.equal),
+        ]
+    return found
+
+
+def _threads() -> int:
+    torch = _whole("torch")
+    return int(torch.get_num_threads()) if torch is not None else 0
+
+
+def _whole(name: str) -> Any:
+    """A module that is imported to its end; None else."""
+    module = sys.modules.get(name)
+    spec = getattr(module, "__spec__", None)
+    return None if module is None or getattr(spec, "_initializing", False) else module
+
+
+def _for_everybody(filters: list[Any]) -> list[Any]:
+    """Filters of all warnings of all modules; libraries rightly bring narrower ones for their own."""
+    return [one for one in filters if one[1] is None and one[2] is Warning and one[3] is None]
+
+
+def _restore_filters(was: list[Any]) -> None:
+    new = [one for one in warnings.filters if one not in was]
+    narrow = [one for one in new if one not in _for_everybody(new)]
+    warnings.filters[:] = [*narrow, *was]  # type: ignore[index]
+    warnings._filters_mutated()  # type: ignore[attr-defined]  # so that the interpreter looks at the list again

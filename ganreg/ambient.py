@@ -23,6 +23,7 @@ class Held(NamedTuple):
     restore: Callable[[Any], object]
     fresh: Any = None  # what it is right after the import of the library that holds it, where the plugin imported that
     same: Callable[[Any, Any], bool] = lambda before, after: before == after
+    harmless: Callable[[Any, Any], bool] = lambda before, after: False  # put back without a word
 
 
 @contextmanager
@@ -36,9 +37,10 @@ def unchanged(tell: Callable[[str], object]) -> Iterator[None]:
         changed = []
         for held in _held():
             was = before.get(held.name, held.fresh)
-            if was is not None and not held.same(was, held.read()):
+            now = held.read()
+            if was is not None and not held.same(was, now):
                 held.restore(was)
-                changed.append(held.name)
+                changed += [held.name] * (not held.harmless(was, now))
         if threads and threads != _threads():
             sys.modules["torch"].set_num_threads(threads)
             changed.append("torch's threads")
@@ -48,7 +50,7 @@ def unchanged(tell: Callable[[str], object]) -> Iterator[None]:
 
 def _held() -> list[Held]:
     found = [
-        Held("Python's random numbers", random.getstate, random.setstate),
+        Held("Python's random numbers", random.getstate, random.setstate, harmless=_drew_a_few),
         Held(
             "the filters of all warnings",
             lambda: list(warnings.filters),
@@ -68,6 +70,11 @@ def _held() -> list[Held]:
             Held("torch's random numbers", torch.get_rng_state, torch.set_rng_state, same=torch.equal),
         ]
     return found
+
+
+def _drew_a_few(was: Any, now: Any) -> bool:
+    """Python's generator was drawn from, as some libraries do on import, and not seeded: only the place in its table moved."""
+    return bool(was[1][:-1] == now[1][:-1])
 
 
 def _threads() -> int:

@@ -130,7 +130,11 @@ def is_whole(directory: Path) -> bool:
 def checkpoints(run_dir: Path) -> list[Path]:
     """The run's checkpoints, oldest step first, whole or not."""
     found = [path for path in (run_dir / "checkpoints").glob("step-*") if STEP.fullmatch(path.name) and path.is_dir()]
-    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+    return sorted(found, key=_step)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.removeprefix("step-"))
 
 
 def newest(run_dir: Path, only: tuple[str, ...] | None = None) -> tuple[Path, Loaded]:
@@ -151,12 +155,15 @@ def newest(run_dir: Path, only: tuple[str, ...] | None = None) -> tuple[Path, Lo
     raise damages[0]
 
 
-def rotate(run_dir: Path, keep: int) -> None:
-    """Remove all but the newest `keep`, once the newest is known to be whole.  Raises CheckpointError when it is not."""
-    found = checkpoints(run_dir)
+def rotate(newest: Path, keep: int) -> None:
+    """Remove all but `keep` up to the newest, which was just written, once that is known to be whole.
+
+    What lies beyond it is a damaged one that was passed over: its step will come again.  Raises CheckpointError.
+    """
+    found = [path for path in checkpoints(newest.parents[1]) if _step(path) <= _step(newest)]
     if len(found) <= keep:
         return
-    verify(found[-1])
+    verify(newest)
     for path in found[:-keep]:
         durable.fail_point("rotate")
         gone = path.with_name(f".{path.name}.gone")

@@ -253,10 +253,9 @@ def test_a_million_names_are_refused_unread(run_dir: Path, monkeypatch: pytest.M
 
 
 def test_the_newest_few_stay(run_dir: Path):
-    for step in (5, 10, 15, 20, 100_000_000):
-        written(run_dir, step)
+    paths = [written(run_dir, step) for step in (5, 10, 15, 20, 100_000_000)]
 
-    checkpoint.rotate(run_dir, 2)
+    checkpoint.rotate(paths[-1], 2)
 
     assert [path.name for path in checkpoint.checkpoints(run_dir)] == ["step-00000020", "step-100000000"]
 
@@ -266,9 +265,19 @@ def test_nothing_is_removed_while_the_newest_is_damaged(run_dir: Path):
     (paths[-1] / "state.json").write_text("{}")
 
     with pytest.raises(CheckpointError):
-        checkpoint.rotate(run_dir, 1)
+        checkpoint.rotate(paths[-1], 1)
 
     assert checkpoint.checkpoints(run_dir) == paths
+
+
+def test_a_damaged_one_that_was_passed_over_neither_stops_the_next_nor_takes_its_place(run_dir: Path):
+    paths = [written(run_dir, step) for step in (5, 10, 15)]
+    (paths[-1] / "state.json").write_text("{}")
+    paths.insert(2, written(run_dir, 12))
+
+    checkpoint.rotate(paths[2], 1)
+
+    assert checkpoint.checkpoints(run_dir) == paths[2:]
 
 
 def test_left_overs_are_swept(run_dir: Path):
@@ -354,7 +363,7 @@ def many(count: int, tell: Callable[[int], None], run_dir: Path, path: str, firs
     for step in range(first, first + count):
         checkpoint.save(run_dir / "checkpoints" / f"step-{step:08d}", tensors, {"step": step})
         if path == "rotation":
-            checkpoint.rotate(run_dir, 2)
+            checkpoint.rotate(run_dir / "checkpoints" / f"step-{step:08d}", 2)
         tell(step)
 
 
@@ -388,8 +397,7 @@ def test_a_kill_at_each_step_of_a_save_leaves_whole_checkpoints(point: str, run_
     monkeypatch.setenv("GANREG_FAIL", f"{point}:kill")
 
     def save(tell: Callable[[int], None]) -> None:
-        written(run_dir, 8)
-        checkpoint.rotate(run_dir, 3)
+        checkpoint.rotate(written(run_dir, 8), 3)
         tell(8)
 
     child, pipe = in_a_child(save)

@@ -99,7 +99,7 @@ class Checkpoints(Observer):
                 if number == TRIES:
                     raise _rescued(error, self.run_dir, path.name, files, values) from error
                 time.sleep(PAUSE * number)
-        checkpoint.rotate(self.run_dir, self.keep)
+        checkpoint.rotate(path, self.keep)
         return path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ganreg.contracts import Observer
 from ganreg.engine.run import Run
-from ganreg.errors import CheckpointError
+from ganreg.errors import CheckpointError, printable
 
 
 class MetricsLog(Observer):
@@ -24,21 +24,21 @@ class MetricsLog(Observer):
         """Drop lines of steps that will be run again."""
         if not self.path.exists():
             return
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and self._step(line) <= run.state.step]
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if line.endswith(b"\n") and self._step(line) <= run.state.step]
         part = self.path.with_name(".metrics.jsonl.part")
-        part.write_text("".join(kept), encoding="utf-8")
+        part.write_bytes(b"".join(kept))
         part.replace(self.path)
 
     rolled_back = started
 
-    def _step(self, line: str) -> int:
+    def _step(self, line: bytes) -> int:
         try:
-            return int(json.loads(line)["step"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"a line of the log is not a logged step: {line.strip()[:80]}", at=str(self.path), fix="take that line out"
-            ) from error
+            return int(json.loads(line.decode())["step"])
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            told = line.strip()[:80].decode(errors="backslashreplace")
+            what = f"a line of the log is not a logged step: {printable(told)}"
+            raise CheckpointError(what, at=str(self.path), fix="take that line out") from error
 
     def stepped(self, step: int, values: Mapping[str, float]) -> None:
         """One line; what is not finite is null, because JSON has no nan."""

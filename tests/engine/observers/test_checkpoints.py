@@ -151,3 +151,19 @@ def test_nan_that_no_loss_has_shown_is_found_when_it_would_be_saved(place: str, 
 
     assert told.value.exit_code == 5
     assert [path.name for path in checkpoint.checkpoints(tmp_path / "run")] == ["step-00000003"]
+
+
+def test_a_save_before_the_step_of_a_damaged_one_that_was_passed_over(tmp_path: Path):
+    out = tmp_path / "run"
+    train(game(), steps=9, checkpoint_every=3, keep=1, out=out)
+    newest = checkpoint.checkpoints(out)[-1]
+    written = saving.Checkpoints(out, 3, 1)
+    (newest / "state.json").write_text("{}")
+    files = {"generator": {"w": torch.zeros(2)}}
+
+    written._write(newest.with_name("step-00000007"), files, {"step": 7})
+    written._write(newest.with_name("step-00000008"), files, {"step": 8})
+
+    assert [one.name[-1] for one in checkpoint.checkpoints(out)] == ["8", "9"]
+    with pytest.warns(UserWarning, match="step-00000009.*; going on from step-00000008"):
+        assert checkpoint.newest(out)[0].name == "step-00000008"

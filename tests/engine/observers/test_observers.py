@@ -13,6 +13,7 @@ import ganreg
 from ganreg.engine.observers import balance
 from ganreg.engine.observers.metrics_log import MetricsLog
 from ganreg.engine.observers.progress import ProgressLine
+from ganreg.errors import CheckpointError
 from tests.engine.small import game, train
 
 
@@ -105,6 +106,19 @@ def test_the_log_is_cut_back_to_the_step_a_run_goes_on_from(tmp_path: Path):
     MetricsLog(path).started(Run)
 
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "line", [b"\xff\xfe", b'{"step": 1e999}', b"[" * 100_000, b"{}", b"[1]", b"\x1b[2J"], ids=lambda one: str(one[:9])
+)
+def test_a_log_that_is_none_is_refused(tmp_path: Path, line: bytes):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + line + b"\n")
+
+    with pytest.raises(CheckpointError, match="a line of the log is not a logged step") as told:
+        MetricsLog(path).started(type("Run", (), {"state": type("State", (), {"step": 2})}))
+
+    assert "\x1b" not in str(told.value)
 
 
 def test_what_is_not_finite_is_null_in_the_log(tmp_path: Path):

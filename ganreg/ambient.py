@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+TABLE = 624
+"""Numbers of 32 bits that Python's generator makes at once."""
+
 
 class Held(NamedTuple):
     """A piece of state: how it is read, told from another, and put back."""
@@ -73,8 +76,15 @@ def _held() -> list[Held]:
 
 
 def _drew_a_few(was: Any, now: Any) -> bool:
-    """Python's generator was drawn from, as some libraries do on import, and not seeded: only the place in its table moved."""
-    return bool(was[1][:-1] == now[1][:-1])
+    """Python's generator was drawn from, as some libraries do on import, and not seeded: its table is one of the next."""
+    replica = random.Random()
+    replica.setstate(was)
+    for _ in range(3):
+        if replica.getstate()[1][:-1] == now[1][:-1]:
+            return True
+        for _ in range(TABLE):
+            replica.getrandbits(32)
+    return False
 
 
 def _threads() -> int:

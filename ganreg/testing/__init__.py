@@ -1,0 +1,96 @@
+"""The conformance kit: what a component of each kind must do, as tests for whoever wrote it.
+
+    # tests/test_conformance.py of a plugin
+    from ganreg.testing import parametrize_with_checks
+
+
+    @parametrize_with_checks("ganreg-foo")
+    def test_conformance(check):
+        check()
+
+Each check is a test of its own, `loss-focal-has_the_gradient_of_its_value`, and says what to do where it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ganreg import plugins as plugin_loader
+from ganreg import registry as registries
+from ganreg.contracts import Kind
+from ganreg.errors import UnknownNameError, did_you_mean
+from ganreg.testing import common, losses, networks, others
+from ganreg.testing.subject import Subject
+
+BY_KIND: Mapping[Kind, Sequence[Callable[[Subject], None]]] = {
+    "generator": networks.GENERATOR,
+    "discriminator": networks.DISCRIMINATOR,
+    "loss": losses.CHECKS,
+    "optimizer": others.OPTIMIZER,
+    "regularizer": others.REGULARIZER,
+    "augmentation": others.AUGMENTATION,
+    "dataset": others.DATASET,
+}
+"""What is asked of each kind, after `common.CHECKS`."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that one component must do.  Called, it returns, or raises AssertionError with what to do."""
+
+    name: str
+    run: Callable[[], None]
+
+    def __call__(self) -> None:
+        """Run it; random numbers and gradients elsewhere are left as they were."""
+        with torch.random.fork_rng(), torch.enable_grad():
+            self.run()
+
+
+def checks_of(kind: Kind, name: str, settings: Mapping[str, Any] | None = None) -> list[Check]:
+    """The checks of one component, by name or `distribution:name`; `settings` for what has no default.
+
+    Raises UnknownNameError, PluginError when its plugin failed to load, ContractError for settings that cannot be typed.
+    """
+    subject = Subject(registries.current().part(kind, name), settings or {})
+    asked = (*common.CHECKS, *BY_KIND.get(kind, ()))
+    return [Check(f"{kind}-{name}-{one.__name__}", lambda one=one: one(subject)) for one in asked]  # type: ignore[misc]
+
+
+def checks_of_plugin(plugin: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[Check]:
+    """The checks of all that a plugin offers, by its name or its distribution's; settings by component, "loss-focal".
+
+    Raises UnknownNameError for a plugin that is not installed, PluginError for one that failed to load.
+    """
+    registry = registries.current()
+    mine = [one for one in registry.plugins.plugins if plugin in (one.name, one.distribution)]
+    if not mine:
+        known = sorted({one.distribution for one in registry.plugins.plugins})
+        raise UnknownNameError(
+            f"no plugin is named '{plugin}'.{did_you_mean(plugin, known)} Known: {', '.join(known)}",
+            at="ganreg.testing",
+            fix="install it first: pip install -e .",
+        )
+    for one in mine:
+        if one in registry.plugins.broken:
+            raise plugin_loader.failure(one)
+        if one.distribution != "ganreg" and not one.sha256:
+            source = one.source.partition(":")[0]
+            yield Check(f"{one.name}-imports_without_torch", lambda source=source: common.imports_without_torch(source))  # type: ignore[misc]
+    for offer in registry.components():
+        if offer.plugin in mine:
+            record = offer.record
+            named = f"{offer.plugin.distribution}:{record.name}" if offer.plugin.distribution != "ganreg" else record.name
+            for check in checks_of(record.kind, named, (settings or {}).get(f"{record.kind}-{record.name}")):
+                yield Check(check.name.replace(named, record.name), check.run)
+
+
+def parametrize_with_checks(plugin: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Any:
+    """A pytest decorator: the test gets `check`, one after the other, and calls it."""
+    import pytest
+
+    return pytest.mark.parametrize("check", [pytest.param(one, id=one.name) for one in checks_of_plugin(plugin, settings)])

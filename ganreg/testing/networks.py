@@ -1,0 +1,185 @@
+"""What generators and discriminators must do."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganreg.testing.subject import Subject, expect
+
+COUNT = 4
+STEPS = 3
+"""Steps of training within which every weight must have had a gradient: some start at zero."""
+
+
+def _latents(subject: Subject, network: nn.Module, count: int = COUNT) -> Tensor:
+    return torch.randn(count, int(network.latent_dim), generator=torch.Generator().manual_seed(2))  # type: ignore[arg-type]
+
+
+def _inputs(subject: Subject, network: nn.Module) -> Tensor:
+    is_generator = subject.part.component.kind == "generator"
+    return _latents(subject, network) if is_generator else subject.samples(COUNT)
+
+
+def _first(answer: Any) -> Tensor:
+    """Samples, or the logits of whatever a discriminator answers."""
+    result: Tensor = getattr(answer, "logits", answer)
+    return result
+
+
+def _asked(subject: Subject, seed: int = 0) -> tuple[nn.Module, Tensor]:
+    network = subject.made(seed)
+    return network, _inputs(subject, network)
+
+
+def makes_samples_that_fit(subject: Subject) -> None:
+    """[N, latent_dim] -> [N, *shape], float32, in the data's range."""
+    network, latents = _asked(subject)
+    with torch.no_grad():
+        made = network(latents)
+    shape = [COUNT, *subject.spec.shape]
+    expect(isinstance(made, Tensor), f"forward must return a tensor, got {type(made).__name__}")
+    expect(list(made.shape) == shape, f"forward must make samples {shape}, made {list(made.shape)}")
+    expect(made.dtype == torch.float32, f"samples must be float32, are {made.dtype}")
+    if subject.spec.value_range is not None:
+        low, high = subject.spec.value_range
+        expect(bool((made >= low).all() and (made <= high).all()), f"samples must lie in [{low:g}, {high:g}]: end in a tanh")
+
+
+def gives_logits(subject: Subject) -> None:
+    """[N, *shape] -> [N, …] of logits: no probabilities, and the first dimension that of the samples."""
+    network, samples = _asked(subject)
+    logits = _first(network(samples))
+    expect(isinstance(logits, Tensor), f"forward must return logits, got {type(logits).__name__}")
+    expect(
+        logits.dim() > 0 and len(logits) == COUNT, f"logits of {COUNT} samples must be [{COUNT}, …], are {list(logits.shape)}"
+    )
+    with torch.no_grad():
+        far = torch.cat([_first(network.eval()(samples * scale)).flatten() for scale in (1.0, 100.0, -100.0)])
+    bounded = bool((far > 0).all() and (far < 1).all())
+    expect(not bounded, "what it gives lies between 0 and 1 for any input: return logits, without the sigmoid")
+
+
+def reaches_every_weight(subject: Subject) -> None:
+    """Each weight has a gradient that is not zero within a few steps."""
+    network, inputs = _asked(subject)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    waiting = {name for name, one in network.named_parameters() if one.requires_grad}
+    for step in range(STEPS):
+        optimizer.zero_grad()
+        out = _first(network(inputs))
+        torch.autograd.backward((out * torch.randn(out.shape, generator=torch.Generator().manual_seed(step))).sum())
+        waiting -= {name for name, one in network.named_parameters() if one.grad is not None and bool(one.grad.any())}
+        optimizer.step()
+    expect(not waiting, f"no gradient reached {', '.join(sorted(waiting))} in {STEPS} steps: use them, or leave them out")
+
+
+def repeats_itself(subject: Subject) -> None:
+    """The same seed builds the same weights; in eval mode the same inputs and seed give the same outputs."""
+    (network, inputs), (again, _) = _asked(subject, 3), _asked(subject, 3)
+    outs = []
+    for one in (network, again, again):
+        torch.manual_seed(7)
+        with torch.no_grad():
+            outs.append(_first(one.eval()(inputs)))
+    expect(torch.equal(outs[0], outs[1]), "built twice with one seed it differs: draw weights from torch's generator alone")
+    expect(torch.equal(outs[1], outs[2]), "asked twice in eval mode with one seed it answers differently: keep no hidden state")
+
+
+def restores_its_state(subject: Subject) -> None:
+    """`state_dict` holds all that an output depends on."""
+    network, inputs = _asked(subject, 3)
+    torch.autograd.backward(_first(network.train()(inputs)).sum())  # running statistics move
+    other, _ = _asked(subject, 4)
+    other.load_state_dict(network.state_dict())
+    outs = []
+    for one in (network, other):
+        torch.manual_seed(7)
+        with torch.no_grad():
+            outs.append(_first(one.eval()(inputs)))
+    expect(
+        torch.equal(outs[0], outs[1]),
+        "after load_state_dict it answers differently: keep all in parameters or buffers",
+    )
+
+
+def may_be_asked_twice_before_backward(subject: Subject) -> None:
+    """The engine asks D of reals and of fakes, and only then goes back."""
+    network, inputs = _asked(subject)
+    first = _first(network(inputs))
+    second = _first(network(inputs * 0.5))
+    try:
+        torch.autograd.backward(first.sum() + second.sum())
+    except RuntimeError as error:
+        raise AssertionError(
+            f"backward after two forwards fails: write into nothing in place that a graph needs ({error})"
+        ) from error
+
+
+def differentiates_twice(subject: Subject) -> None:
+    """For R1 and gradient penalties: the gradient at the samples has a gradient in the weights."""
+    network, samples = _asked(subject)
+    samples.requires_grad_()
+    try:
+        (slope,) = torch.autograd.grad(_first(network(samples)).sum(), samples, create_graph=True)
+        torch.autograd.backward(slope.square().sum())
+    except RuntimeError as error:
+        raise AssertionError(f"it cannot be differentiated twice, which gradient penalties need: {error}") from error
+    grads = [one.grad for one in network.parameters() if one.grad is not None]
+    expect(bool(grads), "the gradient at the samples depends on no weight")
+    expect(all(bool(grad.isfinite().all()) for grad in grads), "its second derivative is not finite")
+
+
+def computes_in_bfloat16(subject: Subject) -> None:
+    """Under autocast outputs and gradients stay finite."""
+    network, inputs = _asked(subject)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = _first(network(inputs))
+    torch.autograd.backward(out.float().sum())
+    grads = [one.grad for one in network.parameters() if one.grad is not None]
+    finite = bool(out.isfinite().all()) and all(bool(grad.isfinite().all()) for grad in grads)
+    expect(finite, "under bfloat16 autocast an output or gradient is not finite: compute the delicate part in float32")
+
+
+def compiles(subject: Subject) -> None:
+    """`torch.compile` makes one graph of it, forward and backward, with the same numbers."""
+    network, inputs = _asked(subject)
+    network.eval()
+    wanted = _first(network(inputs))
+    torch._dynamo.reset()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            got = _first(torch.compile(network, backend="aot_eager", fullgraph=True)(inputs))
+            torch.autograd.backward(got.sum())
+    except Exception as error:
+        why = (str(error).strip().splitlines() or [""])[0]
+        raise AssertionError(f"torch.compile fails, no python that depends on values belongs in forward: {why}") from error
+    torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def exports(subject: Subject) -> None:
+    """`torch.export` takes it, so that what was trained can leave Python."""
+    network, inputs = _asked(subject)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.export.export(network.eval(), (inputs,))
+    except Exception as error:
+        why = (str(error).strip().splitlines() or [""])[0]
+        raise AssertionError(f"torch.export fails: {why}") from error
+
+
+BOTH = (
+    reaches_every_weight,
+    repeats_itself,
+    restores_its_state,
+    may_be_asked_twice_before_backward,
+    computes_in_bfloat16,
+    compiles,
+)
+GENERATOR = (makes_samples_that_fit, *BOTH, exports)
+DISCRIMINATOR = (gives_logits, *BOTH, differentiates_twice)

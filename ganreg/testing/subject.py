@@ -1,0 +1,81 @@
+"""A component under test: built as often as a check likes, on data that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganreg.contracts import GIVEN, DataSpec
+from ganreg.engine.networks import Player
+from ganreg.errors import GanregError
+from ganreg.registry import Part
+
+SPECS = (
+    DataSpec((3, 32, 32), value_range=(-1.0, 1.0)),
+    DataSpec((1, 64, 64), value_range=(-1.0, 1.0)),
+    DataSpec((1, 28, 28), value_range=(-1.0, 1.0)),
+    DataSpec((2,)),
+)
+"""Data that networks are tried on; the first that a part takes is used."""
+
+
+def expect(kept: bool, what: str) -> None:
+    """Raises AssertionError: what an author reads."""
+    if not kept:
+        raise AssertionError(what)
+
+
+@dataclass
+class Subject:
+    """A part with its settings as they were asked for; what has no default has to be among them."""
+
+    part: Part
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def spec(self) -> DataSpec:
+        """Data that the part takes.  Raises AssertionError when it takes none of ours."""
+        refused = []
+        for spec in SPECS:
+            try:
+                with torch.random.fork_rng():
+                    self._build(spec)
+            except GanregError as error:
+                refused.append(f"{list(spec.shape)}: {error.what}")
+            else:
+                return spec
+        raise AssertionError(f"{self.part.owner} can be built for none of these data: {'; '.join(refused)}")
+
+    def made(self, seed: int = 0) -> Any:
+        """The part, built anew from its settings; the same seed gives the same weights."""
+        torch.manual_seed(seed)
+        return self._build(self.spec if "spec" in GIVEN.get(self.part.component.kind, ()) else None)
+
+    def player(self, seed: int = 0) -> Player:
+        """A network as the engine calls it."""
+        return Player(self.made(seed), role=self.part.component.kind, num_classes=self.spec.num_classes)
+
+    def samples(self, count: int, seed: int = 1) -> Tensor:
+        """[count, *spec.shape], in its range."""
+        drawn = torch.randn(count, *self.spec.shape, generator=torch.Generator().manual_seed(seed))
+        return drawn.clamp(-1.0, 1.0) if self.spec.value_range else drawn
+
+    def _build(self, spec: DataSpec | None) -> Any:
+        given: list[Any] = [spec] if spec is not None else []
+        if self.part.component.kind == "optimizer":
+            given = [[nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(2))]]
+        return self.part.build(self.part.check(self.settings), *given)
+
+
+def number(value: Any, what: str) -> Tensor:
+    """A 0-dim, finite tensor.  Raises AssertionError."""
+    expect(isinstance(value, Tensor), f"{what} must be a tensor, got {type(value).__name__}")
+    expect(value.dim() == 0, f"{what} must be one number, got shape {list(value.shape)}: return its mean or sum")
+    expect(bool(value.isfinite()), f"{what} must be finite, got {value.item()}")
+    result: Tensor = value
+    return result

@@ -46,7 +46,7 @@ def check_offered(made: Mapping[str, str], registry: Registry, kinds: Collection
     for part, origin in made.items():
         kind, _, name = part.partition(".")
         distribution, _, version = origin.rpartition(" ")
-        if kind not in kinds or not distribution or registry.has(cast("Kind", kind), name):
+        if kind not in kinds or not distribution or registry.has(cast("Kind", kind), name.rpartition(":")[2]):
             continue  # of a single file that was loaded as a plugin, the configuration tells
         there = [one for one in registry.plugins.plugins if one.distribution == distribution]
         broken = [one for one in there if one in registry.plugins.broken]

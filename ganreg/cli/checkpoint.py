@@ -25,7 +25,7 @@ def list_checkpoints(run: str, as_json: bool) -> None:
 
     RUN is a run directory or `latest`.  Every file is read.
     """
-    rows = [_row(path) for path in _checkpoints(find(run))]
+    rows = [row for path in _checkpoints(find(run)) if (row := _row(path)) is not None]
     if as_json:
         output.say_json(rows)
     else:
@@ -49,6 +49,8 @@ def verify(run: str) -> None:
         try:
             checkpoint.verify(path)
         except CheckpointError as error:
+            if not path.is_dir():
+                continue  # a run that goes on has removed it meanwhile
             damages.append(error)
         output.say(f"{path.name}: {damages[-1].what if damages and damages[-1].at.startswith(str(path)) else 'whole'}")
     if damages:
@@ -64,7 +66,8 @@ def _checkpoints(run: Path) -> list[Path]:
     return found
 
 
-def _row(path: Path) -> dict[str, Any]:
+def _row(path: Path) -> dict[str, Any] | None:
+    """None for one that a run which goes on removes while we look."""
     from datetime import UTC, datetime
 
     from ganreg.engine import checkpoint
@@ -81,8 +84,10 @@ def _row(path: Path) -> dict[str, Any]:
         told = checkpoint.manifest(path)
         row["by"] = ", ".join(f"{name} {told[name]}" for name in ("ganreg", "torch") if name in told)
         checkpoint.verify(path)
-    except CheckpointError as error:
-        row["status"] = f"{Path(error.at).name}: {error.what}"
+    except (CheckpointError, OSError) as error:
+        if not path.is_dir():
+            return None
+        row["status"] = f"{Path(error.at).name}: {error.what}" if isinstance(error, CheckpointError) else str(error.strerror)
     return row
 
 

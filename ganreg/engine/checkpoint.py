@@ -33,7 +33,7 @@ from ganreg.errors import CheckpointError, StorageError
 
 FORMAT = 2
 OLDEST = 1  # without a digest of the manifest
-STEP = re.compile(r"step-(\d{8,})")
+STEP = re.compile(r"step-(\d{8}|[1-9]\d{8,})")
 MOST_JSON = 16 << 20  # bytes
 MOST_HEADER = 16 << 20  # bytes of a safetensors file's own table: some hundred thousand tensors
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ganreg.engine import checkpoint
 from tests.cli.conftest import TINY, Run
 
 
@@ -54,3 +55,14 @@ def test_a_run_without_checkpoints_is_told(run: Run, tmp_path: Path):
     status, _, err = run("checkpoint", "list", str(tmp_path))
 
     assert (status, "there is no checkpoint" in err) == (6, True)
+
+
+def test_a_checkpoint_that_a_run_removes_meanwhile_is_no_damage(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch):
+    there = checkpoint.checkpoints(trained)
+    monkeypatch.setattr(checkpoint, "checkpoints", lambda run: [trained / "checkpoints" / "step-00000000", *there])
+
+    listed, verified = run("checkpoint", "list", str(trained)), run("checkpoint", "verify", str(trained))
+
+    assert (listed.status, verified.status) == (0, 0)
+    assert "step-00000000" not in listed.out + verified.out
+    assert there[0].name in listed.out

@@ -254,6 +254,7 @@ def test_a_million_names_are_refused_unread(run_dir: Path, monkeypatch: pytest.M
 
 def test_the_newest_few_stay(run_dir: Path):
     paths = [written(run_dir, step) for step in (5, 10, 15, 20, 100_000_000)]
+    paths[0].with_name("step-0000000020").mkdir()  # a name that no checkpoint has
 
     checkpoint.rotate(paths[-1], 2)
 

@@ -97,7 +97,7 @@ class Checkpoints(Observer):
                 break
             except StorageError as error:
                 if number == TRIES:
-                    raise _rescued(error, self.run_dir, path.name, files, values) from error
+                    raise _rescued(error, self.run_dir, path.name, files, values, self.facts) from error
                 time.sleep(PAUSE * number)
         checkpoint.rotate(path, self.keep)
         return path
@@ -152,14 +152,19 @@ def _check_numbers(files: Mapping[str, Mapping[str, Tensor]], path: Path) -> Non
 
 
 def _rescued(
-    error: StorageError, run_dir: Path, name: str, files: Mapping[str, Any], values: Mapping[str, Any]
+    error: StorageError,
+    run_dir: Path,
+    name: str,
+    files: Mapping[str, Any],
+    values: Mapping[str, Any],
+    facts: Mapping[str, Any],
 ) -> StorageError:
     """The last resort where a run directory is gone, read-only or full: another place, which the error tells."""
     try:
         root = Path(os.environ.get("GANREG_CACHE") or Path.home() / ".cache" / "ganreg") / "rescued"
         root.mkdir(parents=True, exist_ok=True)
         place = Path(tempfile.mkdtemp(prefix=f"{run_dir.name}-", dir=root))
-        saved = checkpoint.save(place / name, files, values)
+        saved = checkpoint.save(place / name, files, values, facts)
     except (OSError, StorageError):
         return error
     return StorageError(

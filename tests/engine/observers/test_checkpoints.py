@@ -92,6 +92,7 @@ def test_what_cannot_be_saved_is_tried_again_then_rescued_elsewhere(tmp_path: Pa
     rescued = Path(told.value.what.rpartition(": ")[2])
     assert rescued.name == "step-00000004"
     assert checkpoint.is_whole(rescued)
+    assert {"seed", "ganreg", "torch", "data", "components"} <= set(checkpoint.manifest(rescued))
 
 
 def test_a_run_directory_that_is_removed_ends_the_run_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -108,7 +108,7 @@ def check_optimizers(optimizers: Mapping[str, Any], networks: Mapping[str, nn.Mo
 def _copy(network: nn.Module, role: str) -> nn.Module:
     if any(isinstance(parameter, UninitializedParameter) for parameter in network.parameters()):
         raise ContractError(f"the {role} has lazy layers without weights", at=role, fix="run one batch through it first")
-    sparse = [name for name, one in network.named_modules() if isinstance(one, nn.Embedding | nn.EmbeddingBag) and one.sparse]
+    sparse = [name for name, one in network.named_modules() if _is_sparse(one)]
     if sparse:
         what = f"the {role}'s {sparse[0]} makes sparse gradients, which have no length and no mean over ranks here"
         raise ContractError(what, at=role, fix="build it with sparse=False")
@@ -120,6 +120,10 @@ def _copy(network: nn.Module, role: str) -> nn.Module:
             at=role,
             fix="use torch.nn.utils.parametrizations, and keep no tensor with a graph on the module",
         ) from error
+
+
+def _is_sparse(module: nn.Module) -> bool:
+    return isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse and module.weight.requires_grad
 
 
 def _misfit(what: str) -> MismatchError:

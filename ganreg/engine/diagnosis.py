@@ -111,7 +111,7 @@ def _first_in(work: Work, network: str, module: nn.Module) -> str:
     broken = next((name for name, grad in grads.items() if not _is_finite(grad)), "")
     if broken or not grads or _is_finite(norm(list(grads.values()))):
         return f"the gradient of {network}.{broken}" if broken else ""
-    longest = max(grads, key=lambda name: float(grads[name].double().norm()))
+    longest = max(grads, key=lambda name: float(grads[name].abs().double().norm()))
     return f"the length of the gradients, the longest that of {network}.{longest}"
 
 

@@ -35,7 +35,7 @@ class EMA:
         if self._averaged:  # one pass: a third of the time on a CPU, or less
             torch._foreach_lerp_(self._averaged, self._current, [open_share] * len(self._averaged))
         for averaged, current in self._complex:
-            torch.view_as_real(averaged).lerp_(torch.view_as_real(current), open_share)
+            averaged.lerp_(current, open_share)
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:

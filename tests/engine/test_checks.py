@@ -86,6 +86,9 @@ def test_networks_that_cannot_be_looked_at_are_refused_with_a_reason():
     looks_up = nn.ModuleDict({"labels": nn.Embedding(3, 2, sparse=True)})
     with pytest.raises(ContractError, match=r"the discriminator's labels makes sparse gradients"):
         check_fit(GAN(Generator(), looks_up), POINTS)
+    frozen = Discriminator()
+    frozen.table = nn.Embedding(3, 2, sparse=True).requires_grad_(False)  # type: ignore[assignment]
+    check_fit(GAN(Generator(), frozen), POINTS)
     stuck = Generator()
     stuck.last = stuck.layers[0].weight * 2  # a tensor with a graph cannot be copied
     with pytest.raises(ContractError, match="the generator cannot be copied"):

@@ -31,8 +31,10 @@ def test_a_closed_gate_leaves_the_average_as_it_is():
     assert averaged(EMASettings(half_life=10.0), images=10, closed=CLOSED) == 0.0
 
 
-def test_complex_weights_are_averaged_like_others():
-    network = nn.ParameterList([nn.Parameter(torch.zeros(2, dtype=torch.complex64))])
+@pytest.mark.parametrize("conjugated", [False, True])
+def test_complex_weights_are_averaged_like_others(conjugated: bool):
+    start = torch.zeros(2, dtype=torch.complex64)
+    network = nn.ParameterList([nn.Parameter(start.conj() if conjugated else start)])
     ema = EMA(network, EMASettings(half_life=10.0, ramp=None))
     nn.init.constant_(network[0], 1 + 3j)
 

@@ -4,7 +4,7 @@
 
 An MLP GAN whose generator and discriminator hold 100 MB trains on two cores; its checkpoints hold both, the average and two
 moments a weight, 351 MB.  Windows of steps with a save that begins with the window and without take turns; the
-difference of their medians is what a save costs: the copy of the state, and what writing it in the background slows.  At
+median difference of neighbours is what a save costs: the copy of the state, and what writing it in the background slows.  At
 default settings a run saves five times.
 """
 

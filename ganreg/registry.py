@@ -7,10 +7,12 @@ A bare name that a built-in part has means the built-in; two plugins with one na
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -208,7 +210,7 @@ def _only(offers: list[Offer[Any]], what: str, at: str) -> Offer[Any]:
 def _import(offer: Offer[Component]) -> Callable[..., Any]:
     module_name, _, attribute = offer.record.factory.partition(":")
     try:
-        with unchanged(offer.plugin.changed):
+        with nullcontext() if module_name in sys.modules else unchanged(offer.plugin.changed):
             factory = getattr(importlib.import_module(module_name), attribute)
     except KeyboardInterrupt:
         raise

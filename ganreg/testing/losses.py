@@ -36,7 +36,7 @@ SIDES = ("discriminator", "generator")
 
 
 def gives_one_number(subject: Subject) -> None:
-    """Both methods, for logits of any shape; one that depends on what it judges."""
+    """Both methods, for logits of any shape."""
     loss = subject.made()
     for side in SIDES:
         for shape in ((COUNT,), (COUNT, 1), (4, 1, 2, 2)):
@@ -45,15 +45,16 @@ def gives_one_number(subject: Subject) -> None:
 
 
 def has_finite_gradients(subject: Subject) -> None:
-    """Also where the discriminator is sure: ±100 is common, and a loss must not end a run there."""
+    """Also where the discriminator is sure, rightly or wrongly: ±100 is common, and a loss must not end a run there."""
     loss = subject.made()
     for side in SIDES:
-        for size in (0.0, 1.0, 100.0):
+        for size in (0.0, 1.0, 100.0, -100.0):
             real, fake = torch.full((4, 1), size), torch.full((4, 1), -size)
             result = _with_grads(loss, side, real, fake)
-            number(result.value, f"the {side}'s value at logits of ±{size:g}")
+            number(result.value, f"the {side}'s value at logits of {size:g} and {-size:g}")
             finite = all(bool(grad.isfinite().all()) for grad in result.grads)
-            expect(finite, f"the {side}'s gradient at logits of ±{size:g} is not finite: use softplus, not log of sigmoid")
+            where = f"at logits of {size:g} and {-size:g}"
+            expect(finite, f"the {side}'s gradient {where} is not finite: use softplus, not log of sigmoid")
 
 
 def pulls_the_right_way(subject: Subject) -> None:

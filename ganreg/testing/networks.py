@@ -15,15 +15,6 @@ STEPS = 3
 """Steps of training within which every weight must have had a gradient: some start at zero."""
 
 
-def _latents(subject: Subject, network: nn.Module, count: int = COUNT) -> Tensor:
-    return torch.randn(count, int(network.latent_dim), generator=torch.Generator().manual_seed(2))  # type: ignore[arg-type]
-
-
-def _inputs(subject: Subject, network: nn.Module) -> Tensor:
-    is_generator = subject.part.component.kind == "generator"
-    return _latents(subject, network) if is_generator else subject.samples(COUNT)
-
-
 def _first(answer: Any) -> Tensor:
     """Samples, or the logits of whatever a discriminator answers."""
     result: Tensor = getattr(answer, "logits", answer)
@@ -31,8 +22,11 @@ def _first(answer: Any) -> Tensor:
 
 
 def _asked(subject: Subject, seed: int = 0) -> tuple[nn.Module, Tensor]:
+    """The network, and latents or samples to ask it with."""
     network = subject.made(seed)
-    return network, _inputs(subject, network)
+    if subject.part.component.kind == "discriminator":
+        return network, subject.samples(COUNT)
+    return network, torch.randn(COUNT, network.latent_dim, generator=torch.Generator().manual_seed(2))
 
 
 def makes_samples_that_fit(subject: Subject) -> None:

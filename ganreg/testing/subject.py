@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from ganreg.contracts import GIVEN, DataSpec
-from ganreg.engine.networks import Player
 from ganreg.errors import GanregError
 from ganreg.registry import Part
 
@@ -55,10 +54,6 @@ class Subject:
         """The part, built anew from its settings; the same seed gives the same weights."""
         torch.manual_seed(seed)
         return self._build(self.spec if "spec" in GIVEN.get(self.part.component.kind, ()) else None)
-
-    def player(self, seed: int = 0) -> Player:
-        """A network as the engine calls it."""
-        return Player(self.made(seed), role=self.part.component.kind, num_classes=self.spec.num_classes)
 
     def samples(self, count: int, seed: int = 1) -> Tensor:
         """[count, *spec.shape], in its range."""

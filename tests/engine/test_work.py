@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from ganreg.engine.work import halves
 from ganreg.errors import ContractError, NonFiniteError
 from tests.engine.small import bits, game, points, train, work
 from tests.engine.test_step import Recorder
-from tests.resident import resident
 
 
 @pytest.mark.parametrize("parts", [2, 4, 8])
@@ -118,6 +118,11 @@ def test_a_gradient_that_is_too_long_is_cut_and_a_short_one_keeps_its_bits():
     assert bits(same.state.gan.generator) == bits(plain.state.gan.generator)
 
 
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="not run: no /proc")
 def test_memory_does_not_grow_over_2000_steps():
@@ -181,3 +186,26 @@ def test_an_optimizer_that_was_lent_takes_steps_of_its_own_again_after_a_run_tha
     lent.step()
 
     assert bits(gan.discriminator) != before
+
+
+def test_buffers_of_any_kind_of_number_are_averaged_over_ranks():
+    class Twice:
+        """Two ranks, of which the other holds three times what this one does."""
+
+        size = 2
+
+        def average(self, tensors, what):
+            return [2 * tensor for tensor in tensors], None
+
+        def check_agree(self, facts, *, step): ...
+
+    at = work(game())
+    for name, kind in (("mean", torch.float32), ("spectrum", torch.complex64), ("seen", torch.int64)):
+        at.generator.network.register_buffer(name, torch.ones(2, dtype=kind))
+    at.values = {"statistics": torch.ones(8)}
+    at.ranks = Twice()
+
+    at.average("generator")
+
+    averaged = {name: buffer[0].item() for name, buffer in at.generator.network.named_buffers()}
+    assert averaged == {"mean": 2.0, "spectrum": 2 + 0j, "seen": 1}

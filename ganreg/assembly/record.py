@@ -45,7 +45,7 @@ def recorded(
         return
     surroundings = environment(registry)  # may compile the kernel, so it comes before the directory is there
     run.state.tensors()  # refuses now what a checkpoint cannot hold
-    directory = _claim_next(out) if numbered else RunDirectory(out, resume=resumed, steal=steal)
+    directory = _claim_next(out) if numbered else RunDirectory(out, resume=resumed, steal=steal, at_step=run.state.step)
     try:
         run.directory = directory.path
         directory.write_text("config.yaml", (HEADER if run.repeatable else OF_OBJECTS) + yamltext.dump(_config(run)))
@@ -62,7 +62,7 @@ def recorded(
         finally:
             code, name = _how(error)
             try:
-                directory.ended(code=code, step=run.state.step, error=name, checkpoint=saver.last)
+                directory.ended(code=code, step=run.state.step, error=name, checkpoint=_last(run, directory.path))
             except OSError as unwritten:  # the directory is gone or full; an error that says so may be on its way
                 if error is None:
                     what = f"the run's end cannot be written: {unwritten.strerror}"
@@ -110,6 +110,12 @@ def _saver(run: Run, path: Path) -> Checkpoints:
         "components": dict(run.origins),
     }
     return Checkpoints(path, run.settings.checkpoint_every or run.total_steps, run.settings.keep, facts)
+
+
+def _last(run: Run, path: Path) -> str | None:
+    """The newest checkpoint of a step that was reached: a directory with its final name was written whole."""
+    found = [one.name for one in checkpoint.checkpoints(path) if checkpoint.step_of(one) <= run.state.step]
+    return found[-1] if found else None
 
 
 def _how(error: BaseException | None) -> tuple[int, str]:

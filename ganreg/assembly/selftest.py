@@ -75,19 +75,21 @@ class Lab:
         out, done, lost = self.folder / "killed", 0, 0
         newest = 0
         for _ in range(kills):
-            words = ["--resume", str(out)] if checkpoint.checkpoints(out) else ["--out", str(out), *SETTINGS]
-            if not checkpoint.checkpoints(out):
+            if newest in (0, STEPS):  # never saved, or done before it could be killed
                 shutil.rmtree(out, ignore_errors=True)
+                newest = 0
+            words = ["--resume", str(out)] if newest else ["--out", str(out), *SETTINGS]
             code = self.train(*words, kill_after=dice.uniform(0.3, 1.0) * seconds)
             done += code < 0
+            seconds *= 0.8 if code >= 0 else 1.0  # the machine has become quicker
             found = checkpoint.checkpoints(out)
             lost += sum(not checkpoint.is_whole(path) for path in found)
-            lost += bool(newest) and (not found or step_of(found[-1]) < newest)
-            newest = step_of(found[-1]) if found else newest
+            lost += bool(newest) and (not found or checkpoint.step_of(found[-1]) < newest)
+            newest = checkpoint.step_of(found[-1]) if found else newest
         code = self.train(*(["--resume", str(out)] if newest else ["--out", str(out), *SETTINGS]))
         same = alike(out, whole)
         told = f"{done} of {kills} starts killed, {lost} checkpoints lost; in the end {_verdict(same)}"
-        return Trial("kill -9, then --resume", code == 0 and not lost and same, told)
+        return Trial("kill -9, then --resume", code == 0 and done > 0 and not lost and same, told)
 
     def flipped(self, whole: Path, flips: int, dice: random.Random) -> Trial:
         """One bit at a time, anywhere in the newest checkpoint."""
@@ -150,11 +152,6 @@ def _is_found(damaged: Path) -> bool:
     except CheckpointError as error:
         return Path(error.at) == damaged
     return False
-
-
-def step_of(path: Path) -> int:
-    """The step that a checkpoint's name says."""
-    return int(path.name.removeprefix("step-"))
 
 
 def alike(one: Path, other: Path) -> bool:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from ganreg.plugins import PluginWarning
 
@@ -40,22 +40,26 @@ def say(text: str = "") -> None:
     """A line on stdout; once its reader has gone, nothing."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:
+    except OSError:  # a pipe or a terminal that is closed
         hush()
 
 
 def complain(text: str) -> None:
-    """Lines on stderr, control characters shown and not sent."""
-    print("".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text), file=sys.stderr, flush=True)
+    """Lines on stderr, control characters shown and not sent; once its reader has gone, nothing."""
+    shown = "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+    try:
+        print(shown, file=sys.stderr, flush=True)
+    except OSError:
+        hush("stderr")
 
 
-def hush() -> None:
-    """Send what is still to come on stdout nowhere, so that Python's last flush does not complain."""
+def hush(stream: Literal["stdout", "stderr"] = "stdout") -> None:
+    """Send what is still to come on a stream nowhere, so that Python's last flush does not complain."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, sys.stdout.fileno())
-    except (OSError, ValueError):  # no real stdout, as under a test
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+        os.dup2(nowhere, getattr(sys, stream).fileno())
+    except (OSError, ValueError):  # no real one, as under a test
+        setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     os.close(nowhere)
 
 
@@ -99,11 +103,12 @@ def _escaped(char: str) -> str:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
+    streams: tuple[Literal["stdout", "stderr"], ...] = ("stdout", "stderr")
+    for name in streams:
         try:
-            _flushed(stream)
-        except BrokenPipeError:
-            hush()
+            _flushed(getattr(sys, name))
+        except OSError:
+            hush(name)
 
 
 def _flushed(stream: IO[str]) -> None:

@@ -130,10 +130,11 @@ def is_whole(directory: Path) -> bool:
 def checkpoints(run_dir: Path) -> list[Path]:
     """The run's checkpoints, oldest step first, whole or not."""
     found = [path for path in (run_dir / "checkpoints").glob("step-*") if STEP.fullmatch(path.name) and path.is_dir()]
-    return sorted(found, key=_step)
+    return sorted(found, key=step_of)
 
 
-def _step(path: Path) -> int:
+def step_of(path: Path) -> int:
+    """The step that a checkpoint's name says."""
     return int(path.name.removeprefix("step-"))
 
 
@@ -160,7 +161,7 @@ def rotate(newest: Path, keep: int) -> None:
 
     What lies beyond it is a damaged one that was passed over: its step will come again.  Raises CheckpointError.
     """
-    found = [path for path in checkpoints(newest.parents[1]) if _step(path) <= _step(newest)]
+    found = [path for path in checkpoints(newest.parents[1]) if step_of(path) <= step_of(newest)]
     if len(found) <= keep:
         return
     verify(newest)

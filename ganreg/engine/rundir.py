@@ -100,7 +100,8 @@ def _owner(directory: Path) -> str:
 class RunDirectory:
     """A directory that this process owns until `release`."""
 
-    def __init__(self, path: Path, *, resume: bool = False, steal: bool = False) -> None:
+    def __init__(self, path: Path, *, resume: bool = False, steal: bool = False, at_step: int | None = None) -> None:
+        """Claim it; `at_step` is the step that was restored before, which nobody may have left behind meanwhile."""
         if not resume:
             check(path)
         try:
@@ -108,6 +109,8 @@ class RunDirectory:
             self.path = path
             self._lock = FileLock(path / ".lock")
             self._lock.acquire(timeout=0)
+            if at_step is not None:
+                self._refuse_newer(at_step)
             self._take_over(steal=steal)
             owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
             self.write_json(".owner.json", owner)
@@ -135,6 +138,20 @@ class RunDirectory:
             warnings.warn(f"taken over from {_owner(self.path)}, which left no word of its end", stacklevel=4)
         (self.path / "exit.json").unlink(missing_ok=True)
 
+    def _refuse_newer(self, step: int) -> None:
+        """A checkpoint of a process that ended between our reading and our lock.  Raises RunBusyError."""
+        from ganreg.engine import checkpoint  # and torch, which a mere look at a directory does without
+
+        later = [one for one in checkpoint.checkpoints(self.path) if checkpoint.step_of(one) > step]
+        newer = [one for one in later if checkpoint.is_whole(one)]
+        if newer:
+            self.release()
+            raise RunBusyError(
+                f"another process has meanwhile taken the run from step {step} to {checkpoint.step_of(newer[-1])}",
+                at=str(self.path),
+                fix="resume it again",
+            )
+
     def write_json(self, name: str, values: Mapping[str, Any]) -> None:
         """A JSON file, replaced whole."""
         self.write_text(name, json.dumps(values, indent=2) + "\n")
@@ -145,13 +162,13 @@ class RunDirectory:
         part.write_text(text, encoding="utf-8")
         part.replace(self.path / name)
 
-    def ended(self, *, code: int, step: int, error: str = "", checkpoint: Path | None = None) -> None:
+    def ended(self, *, code: int, step: int, error: str = "", checkpoint: str | None = None) -> None:
         """Say how the run ended, for tools that cannot see our exit status."""
         values = {
             "code": code,
             "error": error,
             "step": step,
-            "checkpoint": str(checkpoint.name) if checkpoint else None,
+            "checkpoint": checkpoint,
         }
         self.write_json("exit.json", {**values, "at": _now()})
 

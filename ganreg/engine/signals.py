@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -80,7 +80,8 @@ class Signals:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(GRACE)
         once_more = b"" if self._several_ranks else b"; once more to leave at once"
-        os.write(2, b"\nending: the step is finished and saved first" + once_more + b"\n")
+        with suppress(OSError):  # nobody may be there to read it: the terminal is closed, or `tee` has gone
+            os.write(2, b"\nending: the step is finished and saved first" + once_more + b"\n")
 
     def _save(self, number: int, frame: FrameType | None) -> None:
         self.saves = True

@@ -49,3 +49,21 @@ def test_a_check_that_finds_nothing_is_told_as_broken(run_dir: Path, monkeypatch
 
     assert not trial.kept
     assert trial.told.startswith("0 of 5 found")
+
+
+def test_kills_that_came_too_late_prove_nothing(run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    delays = []
+
+    def at_once(self: selftest.Lab, *words: str, kill_after: float | None = None) -> int:
+        delays.append(kill_after)
+        shutil.copytree(run_dir, self.folder / "killed", dirs_exist_ok=True)
+        return 0
+
+    monkeypatch.setattr(selftest.Lab, "train", at_once)
+    monkeypatch.setattr(selftest, "STEPS", checkpoint.step_of(checkpoint.checkpoints(run_dir)[-1]))
+
+    trial = selftest.Lab(tmp_path, sys.executable).killed(run_dir, 20, random.Random(0), 10.0)
+
+    assert not trial.kept
+    assert trial.told == "0 of 20 starts killed, 0 checkpoints lost; in the end the same bits"
+    assert delays[19] < 1.0 < delays[0]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,18 +36,17 @@ def as_under_nohup() -> None:
 
 @contextmanager
 def training(
-    words: Sequence[str], out: Path, steps: int = 20, begin: Callable[[], None] = as_in_a_terminal
+    words: Sequence[str], out: Path, steps: int = 20, begin: Callable[[], None] = as_in_a_terminal, **streams: int
 ) -> Iterator[subprocess.Popen[str]]:
     """A run in a process of its own, some steps on its way."""
     log = out / "metrics.jsonl"
     told = log.stat().st_size if log.exists() else 0
     process = subprocess.Popen(
         [sys.executable, "-m", "ganreg", "train", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "GANREG_KERNEL": "reference", "OMP_NUM_THREADS": "1"},
         preexec_fn=begin,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams},
     )
     try:
         end = time.monotonic() + 90
@@ -90,6 +91,40 @@ def test_a_signal_ends_a_run_after_a_whole_step_that_is_saved(number: int, statu
         "checkpoint": last.name,
         "at": "",
     }
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_nobody_listens_to_is_saved_all_the_same(number: int, status: int, tmp_path: Path):
+    out = tmp_path / "run"
+    with training([*QUIET, "--out", str(out)], out) as process:
+        process.stdout.close()  # as `| tee` that Ctrl-C has ended
+        process.stderr.close()
+        process.send_signal(number)
+        code = process.wait(30)
+
+    assert code == status
+    last = checkpoint.checkpoints(out)[-1]
+    assert checkpoint.is_whole(last)
+    assert (told(out)["code"], told(out)["checkpoint"]) == (status, last.name)
+
+
+def test_a_terminal_that_is_closed_ends_a_run_in_order(tmp_path: Path):
+    out, (ours, theirs) = tmp_path / "run", os.openpty()
+
+    def own_terminal() -> None:
+        as_in_a_terminal()
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    words = [*QUIET, "--log-every", "1", "--out", str(out)]
+    with training(words, out, begin=own_terminal, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        os.close(ours)
+        code = process.wait(30)
+
+    assert code == 143
+    assert told(out)["code"] == 143
+    assert checkpoint.is_whole(checkpoint.checkpoints(out)[-1])
 
 
 def test_under_nohup_a_hangup_ends_nothing(tmp_path: Path):
@@ -166,7 +201,8 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path):
         "def ganreg_components():\n"
         "    yield ganreg.Component('discriminator', 'sleepy', f'{__name__}:build', 'Sleeps.')\n"
     )
-    with training([*QUIET, "--plugin", str(plugin), "--discriminator", "sleepy", "--out", str(out)], out) as process:
+    words = [*QUIET, "--checkpoint-every", "20", "--plugin", str(plugin), "--discriminator", "sleepy", "--out", str(out)]
+    with training(words, out) as process:
         time.sleep(2)  # it sleeps in the middle of a step by now
         process.send_signal(signal.SIGTERM)
         time.sleep(1)
@@ -178,6 +214,7 @@ def test_a_second_signal_leaves_at_once(tmp_path: Path):
     assert code == 143, err
     assert time.monotonic() - began < 10
     assert told(out)["code"] == 143
+    assert told(out)["checkpoint"] == checkpoint.checkpoints(out)[-1].name
 
 
 @pytest.mark.parametrize("whole_group", [False, True])

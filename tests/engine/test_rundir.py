@@ -6,8 +6,9 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 
-from ganreg.engine import rundir
+from ganreg.engine import checkpoint, rundir
 from ganreg.engine.rundir import RunDirectory
 from ganreg.errors import RunBusyError, RunExistsError, StorageError
 
@@ -71,7 +72,7 @@ def test_a_place_that_cannot_be_written_to_is_refused(tmp_path: Path, monkeypatc
 
 def test_how_a_run_ended_is_told_for_tools(tmp_path: Path):
     owner = RunDirectory(tmp_path / "run")
-    owner.ended(code=5, step=3, error="GR401", checkpoint=Path("step-00000002"))
+    owner.ended(code=5, step=3, error="GR401", checkpoint="step-00000002")
     owner.release()
 
     told = json.loads((tmp_path / "run" / "exit.json").read_text())
@@ -164,3 +165,18 @@ def test_what_a_process_on_another_machine_left_without_a_word_is_taken_over_onl
     held.release()
     owner.write_bytes(before)
     RunDirectory(tmp_path / "run", resume=True).release()  # it told its end, there
+
+
+def test_a_run_that_went_on_between_reading_and_locking_is_not_taken_back(tmp_path: Path):
+    run = tmp_path / "run"
+    RunDirectory(run).release()
+    for step in (5, 10):
+        checkpoint.save(run / "checkpoints" / f"step-{step:08d}", {"generator": {"w": torch.zeros(1)}}, {"step": step})
+    (run / "exit.json").write_text("{}")
+
+    with pytest.raises(RunBusyError, match="another process has meanwhile taken the run from step 5 to 10"):
+        RunDirectory(run, resume=True, at_step=5)
+
+    assert (run / "exit.json").exists()
+    (run / "checkpoints" / "step-00000010" / "state.json").write_text("{}")  # damaged: it was passed over
+    RunDirectory(run, resume=True, at_step=5).release()

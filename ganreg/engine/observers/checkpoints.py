@@ -40,7 +40,6 @@ class Checkpoints(Observer):
         self.keep = keep
         self.facts = dict(facts or {})
         self.tell: Callable[[Path], object] = lambda path: None  # whom to tell of each one
-        self.last: Path | None = None
         self._writing: _Writing | None = None
 
     def started(self, run: Run) -> None:
@@ -76,8 +75,7 @@ class Checkpoints(Observer):
         if self._writing is None:
             return
         writing, self._writing = self._writing, None
-        self.last = writing.result()
-        self.tell(self.last)
+        self.tell(writing.result())
 
     def finished(self, status: str) -> None:
         """After a run that failed, what was being written is still worth having; who left at once does not wait for it."""

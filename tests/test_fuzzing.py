@@ -27,7 +27,19 @@ def test_an_input_that_takes_too_long_fails(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(fuzzing, "SLOWEST", 0.01)
 
     with pytest.raises(AssertionError, match=r"0\.\d s"):
-        fuzzed(1, st.just(0.02), time.sleep)
+        fuzzed(1, st.just(0.02), work)
+
+
+def test_time_in_which_others_work_does_not_count(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(fuzzing, "SLOWEST", 0.2)
+
+    fuzzed(1, st.just(0.4), time.sleep)
+
+
+def work(seconds: float) -> None:
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
 
 
 def test_resident_memory_that_grows_fails_however_short_it_was_there():

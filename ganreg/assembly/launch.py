@@ -15,7 +15,7 @@ from torch import nn
 from ganreg.assembly.ready import Parts, ready
 from ganreg.assembly.record import recorded
 from ganreg.contracts import GAN, Observer
-from ganreg.engine import diagnosis, distributed, loop, rollback
+from ganreg.engine import affinity, diagnosis, distributed, loop, rollback
 from ganreg.engine.graphs import stream_of_its_own
 from ganreg.engine.observers import Observers
 from ganreg.engine.observers.agreement import Agreement
@@ -67,18 +67,19 @@ def launch(
         run.repeatable = repeatable
         if work.state.step >= run.total_steps:
             return Result(parts.gan, _average(run), {}, resume, f"already at step {work.state.step}")
-        return _run(
-            run,
-            work,
-            parts,
-            registry,
-            out=(resume or out) if work.ranks.is_main else None,
-            resumed=resume is not None or again,
-            numbered=numbered,
-            steal=steal_lock or again,
-            observers=observers,
-            progress=progress,
-        )
+        with affinity.kept_apart(work.ranks, work.state.device):
+            return _run(
+                run,
+                work,
+                parts,
+                registry,
+                out=(resume or out) if work.ranks.is_main else None,
+                resumed=resume is not None or again,
+                numbered=numbered,
+                steal=steal_lock or again,
+                observers=observers,
+                progress=progress,
+            )
     finally:
         if not already_together:
             distributed.leave()

@@ -8,7 +8,8 @@
 // the linker may otherwise keep that copy for every processor.  For the same reason the C functions of math.h are
 // called, not the inline overloads of <cmath>.
 //
-// A new loss is a functor here with its line in GANREG_LOSSES, and a formula in ganreg/ops/reference.py.
+// A new loss is a functor here with its line in GANREG_LOSSES, and a formula in ganreg/ops/reference.py.  A plugin's is
+// written the same way in a file of its own, without `curvature`: GANREG_FUNCTOR names it (ganreg/ops/fused_loss.py).
 #pragma once
 
 #include <math.h>
@@ -16,10 +17,13 @@
 
 #include "inline.h"
 
-// Every functor, and its name in the operators' arguments.
+// Every functor, and its name in the operators' arguments; a plugin that compiles a functor of its own names that
+// alone.
+#if !defined(GANREG_LOSSES)
 #define GANREG_LOSSES(each)                                                                                         \
   each(BinaryCrossEntropy, "bce") each(Minimax, "minimax") each(Hinge, "hinge") each(LeastSquares, "least-squares") \
       each(Linear, "linear")
+#endif
 
 namespace ganreg {
 namespace {
@@ -183,6 +187,10 @@ struct Linear {
 
   GANREG_INLINE V curvature(const Logit<V>&) const { return V(0); }
 };
+
+#if defined(GANREG_FUNCTOR)
+#include GANREG_FUNCTOR
+#endif
 
 }  // namespace
 }  // namespace ganreg

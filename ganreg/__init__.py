@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ganreg.contracts import Observer as Observer
     from ganreg.errors import GanregError as GanregError
     from ganreg.hookspecs import hookimpl as hookimpl
+    from ganreg.ops.fused_loss import FusedLoss as FusedLoss
     from ganreg.registry import components as components
     from ganreg.registry import create as create
 else:
@@ -27,6 +28,7 @@ _HOME = {
     "GAN": "contracts",
     "Component": "contracts",
     "DataSpec": "contracts",
+    "FusedLoss": "ops.fused_loss",
     "GanregError": "errors",
     "LossResult": "contracts",
     "Observer": "contracts",

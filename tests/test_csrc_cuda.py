@@ -66,6 +66,21 @@ def compiled(source, folder, architecture):
     return target, ran
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_plugin_s_functor_compiles_in_the_place_of_ours(tmp_path):
+    header = sources.folder().parent / "examples" / "ganreg-native-loss" / "ganreg_native_loss" / "huber.h"
+    sources.Functor("huber", "Huber", header.read_text()).put_into(tmp_path)
+    words = [*command(SOURCES[0], tmp_path / "huber.o", "90"), *sources.FUNCTOR_FLAGS]
+
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    symbols = subprocess.run(["nm", "-C", tmp_path / "huber.o"], capture_output=True, text=True, check=True).stdout
+    assert "Huber" in symbols
+    assert "BinaryCrossEntropy" not in symbols
+
+
 def test_there_is_something_to_compile():
     assert [path.name for path in SOURCES] == ["pointwise_loss.cu"]
 

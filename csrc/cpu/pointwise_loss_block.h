@@ -232,7 +232,11 @@ struct Certain<BinaryCrossEntropy, Number> {
 template <template <typename> class Loss, typename Number>
 inline Kernels kernels_of() {
   using K = Kernel<Loss, Number>;
+#if defined(GANREG_FUNCTOR)
+  return {K::constant, Certain<Loss, Number>::kernel, K::per_element, K::paired, nullptr};
+#else
   return {K::constant, Certain<Loss, Number>::kernel, K::per_element, K::paired, K::derivative};
+#endif
 }
 
 template <template <typename> class Loss>

@@ -57,7 +57,11 @@ struct Launches {
 
 template <template <typename> class Loss, typename Number>
 Launches launches_of() {
+#if defined(GANREG_FUNCTOR)
+  return {launch_loss<Loss, Number>, nullptr};
+#else
   return {launch_loss<Loss, Number>, launch_derivative<Loss, Number>};
+#endif
 }
 
 template <template <typename> class Loss>

@@ -29,6 +29,7 @@ import torch
 from rich.console import Console
 
 from ganreg.ops import sources
+from ganreg.ops.sources import Functor
 from ganreg.processor import processor_flags
 
 LOCK_SECONDS = 600.0
@@ -64,9 +65,10 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "ganreg"
 
 
-def build(device: str = "cpu") -> Build:
+def build(device: str = "cpu", functor: Functor | None = None) -> Build:
     """The library of a device ("cpu" or "cuda") for this torch, compiler and source, compiled now if it is not in the cache.
 
+    With a plugin's `functor` it holds that loss alone, in a namespace of its own.
     Raises `BuildError`: no compiler, no ninja, a folder that cannot be written, a lock held for too long, or a source
     that does not compile; for "cuda" also a torch without CUDA, no nvcc, or one of another major version.
     """
@@ -77,14 +79,16 @@ def build(device: str = "cpu") -> Build:
     architecture = _cuda_architecture() if device == "cuda" else platform.machine()
     left_out = [source.name for source in _left_out()] if device == "cpu" else []
     key = "\n".join([device, torch.__version__, version, architecture, sources.digest(), *left_out])
+    if functor:
+        key = f"{key}\n{functor.namespace}"
     name = hashlib.sha256(key.encode()).hexdigest()[:16]
     refused = ""
     for parent in _parents():
-        built = Build(parent / name / f"ganreg_{device}.so", version)
+        built = Build(parent / name / f"{_library(device, functor)}.so", version)
         if _is_whole(built.path):
             return built
         try:
-            _build_once(device, compiler, built.path)
+            _build_once(device, compiler, built.path, functor)
             return built
         except OSError as error:
             refused = refused or f"cannot build in {built.path.parent}: {error}"
@@ -108,7 +112,7 @@ def _parents() -> Iterator[Path]:
             yield private / "kernels"  # nobody else can have put a library there
 
 
-def _build_once(device: str, compiler: list[str], path: Path) -> None:
+def _build_once(device: str, compiler: list[str], path: Path, functor: Functor | None) -> None:
     """Compile unless another process has by now.  Raises BuildError, and OSError where the folder cannot be written."""
     folder = path.parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +124,9 @@ def _build_once(device: str, compiler: list[str], path: Path) -> None:
                 shutil.rmtree(left, ignore_errors=True)
             attempt = Path(tempfile.mkdtemp(prefix="attempt-", dir=folder))
             try:
-                _compile(device, compiler, attempt, folder / "build.log")
+                if functor:
+                    functor.put_into(attempt)
+                _compile(device, compiler, attempt, folder / "build.log", functor)
                 (attempt / path.name).replace(path)
                 _digest_file(path).write_text(_digest(path))
             finally:
@@ -189,26 +195,28 @@ def _cuda_architecture() -> str:
     return ";".join(f"{major}.{minor}" for major, minor in sorted(found))
 
 
-def _compile(device: str, compiler: list[str], folder: Path, log: Path) -> None:
+def _compile(device: str, compiler: list[str], folder: Path, log: Path, functor: Functor | None) -> None:
     log.unlink(missing_ok=True)
     console = Console(stderr=True)
-    told = f"compiling the loss kernel for {device}, once (log: {log})"
+    what = f"the loss '{functor.name}'" if functor else "the loss kernel"
+    told = f"compiling {what} for {device}, once (log: {log})"
     with console.status(told) if console.is_terminal else contextlib.nullcontext():
         try:
             if device == "cuda":
-                _load_cuda_extension(folder)
+                _load_cuda_extension(folder, functor)
             else:
-                _load_extension(_compile_apart(compiler, folder), folder)
+                _load_extension(_compile_apart(compiler, folder, functor), folder, functor)
         except _CompilerError as error:
             log.write_text(str(error))
-            raise BuildError(f"the kernel does not compile (log: {log})", str(error), log) from error
+            what = what if functor else "the kernel"
+            raise BuildError(f"{what} does not compile (log: {log})", str(error), log) from error
 
 
 class _CompilerError(Exception):
     """What the compiler printed."""
 
 
-def _compile_apart(compiler: list[str], folder: Path) -> list[str]:
+def _compile_apart(compiler: list[str], folder: Path, functor: Functor | None) -> list[str]:
     """All sources but one -> their object files, as many at once as there are processors.
 
     Torch's builder, which compiles the one that is left, links and loads, has one set of flags for all and here one job.
@@ -216,7 +224,7 @@ def _compile_apart(compiler: list[str], folder: Path) -> list[str]:
     apart = [source for source in sources.cpu_sources() if source != _left_to_torch()]
     apart.sort(key=lambda source: sources.variant_flags(source) is None)  # the variants take longest
     with ThreadPoolExecutor(min(len(apart), os.cpu_count() or 1)) as pool:
-        return list(pool.map(lambda source: _compile_one(compiler, source, folder), apart))
+        return list(pool.map(lambda source: _compile_one(compiler, source, folder, functor), apart))
 
 
 def _left_to_torch() -> Path:
@@ -224,16 +232,24 @@ def _left_to_torch() -> Path:
     return min(faces, key=lambda source: source.stat().st_size)
 
 
-def _compile_one(compiler: list[str], source: Path, folder: Path) -> str:
+def _compile_one(compiler: list[str], source: Path, folder: Path, functor: Functor | None) -> str:
     target = f"{source.stem}.apart.o"  # a plain name: ninja runs in the folder, and no shell splits a path
     flags = ("-DGANREG_LEFT_OUT",) if source in _left_out() else sources.variant_flags(source)
     if flags is None:
         flags = tuple(word for path in _include_paths() for word in ("-isystem", path))
-    command = [*compiler, *sources.FLAGS, *flags, "-c", str(source), "-o", target]
+    command = [*compiler, *_flags(sources.FLAGS, functor), *flags, "-c", str(source), "-o", target]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     if done.returncode != 0:
         raise _CompilerError(f"{shlex.join(command)}\n{done.stdout}{done.stderr}")
     return target
+
+
+def _flags(flags: tuple[str, ...], functor: Functor | None) -> tuple[str, ...]:
+    return (*flags, *sources.FUNCTOR_FLAGS) if functor else flags
+
+
+def _library(device: str, functor: Functor | None) -> str:
+    return f"{functor.namespace if functor else 'ganreg'}_{device}"
 
 
 def _include_paths() -> list[str]:
@@ -250,16 +266,17 @@ def _left_out() -> list[Path]:
     return [source for source in sources.cpu_sources() if can and source.stem.endswith("_avx512") and not can >= AVX512]
 
 
-def _load_extension(objects: list[str], folder: Path) -> None:
-    _load("ganreg_cpu", [str(_left_to_torch())], folder, extra_cflags=list(sources.FLAGS), extra_ldflags=objects)
+def _load_extension(objects: list[str], folder: Path, functor: Functor | None) -> None:
+    flags = list(_flags(sources.FLAGS, functor))
+    _load(_library("cpu", functor), [str(_left_to_torch())], folder, extra_cflags=flags, extra_ldflags=objects)
 
 
-def _load_cuda_extension(folder: Path) -> None:
+def _load_cuda_extension(folder: Path, functor: Functor | None) -> None:
     with _environment(TORCH_CUDA_ARCH_LIST=_cuda_architecture()):
         files = [str(source) for source in sources.cuda_sources()]
         host = os.environ.get("CXX")  # torch's builder hands nvcc a host compiler of the name CC alone
-        flags = [*sources.CUDA_FLAGS, *(["-ccbin", host] if host and "CC" not in os.environ else [])]
-        _load("ganreg_cuda", files, folder, extra_cuda_cflags=flags)
+        flags = [*_flags(sources.CUDA_FLAGS, functor), *(["-ccbin", host] if host and "CC" not in os.environ else [])]
+        _load(_library("cuda", functor), files, folder, extra_cuda_cflags=flags)
 
 
 def _load(name: str, files: list[str], folder: Path, **flags: Any) -> None:

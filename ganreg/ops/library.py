@@ -62,16 +62,16 @@ def kernel_status(device: str = "cpu") -> KernelStatus:
         return KernelStatus("reference", reason=f"there is no native kernel for {device} tensors")
     with _lock:
         if device not in _statuses:
-            _statuses[device] = _decide(_mode(), device)
+            _statuses[device] = _decide(mode(), device)
         return _statuses[device]
 
 
 def require(device: str = "cpu") -> None:
     """Look now whether `GANREG_KERNEL=native` can be kept, before anything else is done.  Raises `KernelError`."""
-    if _mode() == "native":
+    if mode() == "native":
         status = kernel_status(device)
         if status.kind == "reference":
-            raise _unavailable(status.reason, status.last_lines)
+            raise unavailable(status.reason, status.last_lines)
 
 
 def define(schema: str, reference: Callable[..., Any]) -> str:
@@ -105,17 +105,18 @@ def use_variant(name: str) -> None:
         _statuses["cpu"] = _with_variant(_statuses["cpu"], name)
 
 
-def _mode() -> str:
-    mode = os.environ.get("GANREG_KERNEL", "auto")
-    if mode not in MODES:
+def mode() -> str:
+    """What `GANREG_KERNEL` says.  Raises UsageError."""
+    said = os.environ.get("GANREG_KERNEL", "auto")
+    if said not in MODES:
         raise UsageError(
-            f"GANREG_KERNEL: expected one of {', '.join(MODES)}, got '{mode}'", at="the environment", fix="unset GANREG_KERNEL"
+            f"GANREG_KERNEL: expected one of {', '.join(MODES)}, got '{said}'", at="the environment", fix="unset GANREG_KERNEL"
         )
-    return mode
+    return said
 
 
-def _decide(mode: str, device: str) -> KernelStatus:
-    if mode == "reference":
+def _decide(wanted_mode: str, device: str) -> KernelStatus:
+    if wanted_mode == "reference":
         return KernelStatus("reference", reason="GANREG_KERNEL=reference")
     wanted = os.environ.get("GANREG_CPU", "")
     if wanted and wanted not in VARIANTS:
@@ -134,7 +135,7 @@ def _find(device: str) -> KernelStatus:
     refused = ""
     prebuilt = _prebuilt(device)
     if prebuilt.is_file():
-        refused = _load(prebuilt)
+        refused = load(prebuilt)
         if not refused:
             return KernelStatus("prebuilt", prebuilt)
     try:
@@ -142,7 +143,7 @@ def _find(device: str) -> KernelStatus:
     except jit.BuildError as error:
         reason = "; ".join(filter(None, [refused, error.reason]))
         return KernelStatus("reference", reason=reason, last_lines=error.last_lines, log=error.log)
-    reason = "; ".join(filter(None, [refused, _load(built.path)]))
+    reason = "; ".join(filter(None, [refused, load(built.path)]))
     if reason and reason != refused:
         return KernelStatus("reference", reason=reason, compiler=built.compiler)
     return KernelStatus("compiled", built.path, refused, built.compiler)
@@ -166,7 +167,7 @@ def _prebuilt(device: str) -> Path:
     return Path(__file__).resolve().parents[1] / f"{sources.library_name(device)}.abi3.so"
 
 
-def _load(path: Path) -> str:
+def load(path: Path) -> str:
     """Load a library of operators; the empty string, or why it does not load."""
     try:
         torch.ops.load_library(str(path))  # type: ignore[no-untyped-call]
@@ -180,15 +181,15 @@ def _native_kernel_serves(device: torch.device, operator: Any) -> bool:
     if device.type in KEYS and operator.has_kernel_for_dispatch_key(KEYS[device.type]):
         return True
     reason = status.reason or f"{status.path} does not hold {operator}"
-    mode = _mode()
-    if mode == "native":
-        raise _unavailable(reason, status.last_lines)
-    if mode == "auto":
-        _tell_once(f"ganreg: the loss runs on its reference kernel: {reason}")
+    if mode() == "native":
+        raise unavailable(reason, status.last_lines)
+    if mode() == "auto":
+        tell_once(f"ganreg: the loss runs on its reference kernel: {reason}")
     return False
 
 
-def _unavailable(reason: str, last_lines: str) -> KernelError:
+def unavailable(reason: str, last_lines: str) -> KernelError:
+    """The error for a native kernel that was required."""
     return KernelError(
         f"the native kernel was required and is not available: {reason}\n{last_lines}".rstrip(),
         at="GANREG_KERNEL=native",
@@ -197,7 +198,8 @@ def _unavailable(reason: str, last_lines: str) -> KernelError:
     )
 
 
-def _tell_once(line: str) -> None:
+def tell_once(line: str) -> None:
+    """On stderr, once a process."""
     if line not in _told:
         _told.add(line)
         print(line, file=sys.stderr)

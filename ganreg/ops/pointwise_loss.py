@@ -222,6 +222,16 @@ def _traced() -> bool:
     return torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is not None
 
 
+def checked(logits: tuple[Tensor, ...], scale: Scale, *numbers: float) -> tuple[float, Tensor | None]:
+    """Look at a plugin's arguments as at our own -> the scale as the operators take it.  Raises as `pointwise_loss`."""
+    for one in logits:
+        _check_logits(one, "logits")
+    _check_together(logits[0], logits[-1])
+    for number in numbers:
+        _check_number(number, "a target or the parameter")
+    return _check_scale(scale, logits[0])
+
+
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 

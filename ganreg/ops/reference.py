@@ -82,12 +82,17 @@ def rounded(number: float, dtype: torch.dtype) -> float:
 
 
 def elements(
-    logits: Tensor, loss: str, target: float, pos_weight: float, targets: Tensor | None, weights: Tensor | None
+    logits: Tensor,
+    loss: str | Formula,
+    target: float,
+    pos_weight: float,
+    targets: Tensor | None,
+    weights: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Logits of any shape -> loss, derivative and second derivative of each, float64, contiguous."""
     x = logits.detach().contiguous().double()
     y = x.new_full((), rounded(target, logits.dtype)) if targets is None else targets.detach().double()
-    found = FORMULAS[loss](x, y, pos_weight)
+    found = (FORMULAS[loss] if isinstance(loss, str) else loss)(x, y, pos_weight)
     if weights is None:
         return found
     return found[0] * weights.double(), found[1] * weights.double(), found[2] * weights.double()
@@ -110,7 +115,7 @@ class _Side:
 
 def pointwise_loss(
     logits: Tensor,
-    loss: str,
+    loss: str | Formula,
     target: float,
     is_real: bool,
     scale: float,
@@ -131,7 +136,7 @@ def pointwise_loss(
 def pointwise_loss_pair(
     real: Tensor,
     fake: Tensor,
-    loss: str,
+    loss: str | Formula,
     real_target: float,
     fake_target: float,
     scale: float,

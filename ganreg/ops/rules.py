@@ -31,6 +31,11 @@ _PAIR = (
     " float pos_weight=1.0, Tensor? real_targets=None, Tensor? real_weights=None, Tensor? fake_targets=None,"
     " Tensor? fake_weights=None"
 )
+POINTWISE_LOSS = f"pointwise_loss(Tensor logits, {_SINGLE}) -> (Tensor value, Tensor grad, Tensor statistics)"
+POINTWISE_LOSS_PAIR = (
+    f"pointwise_loss_pair(Tensor real, Tensor fake, {_PAIR})"
+    " -> (Tensor value, Tensor grad_real, Tensor grad_fake, Tensor statistics)"
+)
 _PAIRED = "str loss, float target, float scale, Tensor? scale_tensor=None, str reduction='mean'"
 
 # --- the in-place forms: the gradient takes the logits' place ---------------------------------------------------------
@@ -235,15 +240,14 @@ def _in_place(schema: str, compute: Any, shape: Any, count: int) -> None:
 
 
 _functional(
-    f"pointwise_loss(Tensor logits, {_SINGLE}) -> (Tensor value, Tensor grad, Tensor statistics)",
+    POINTWISE_LOSS,
     reference.pointwise_loss,
     _shape_single,
     _remember_single,
     _gradient_single,
 )
 _functional(
-    f"pointwise_loss_pair(Tensor real, Tensor fake, {_PAIR})"
-    " -> (Tensor value, Tensor grad_real, Tensor grad_fake, Tensor statistics)",
+    POINTWISE_LOSS_PAIR,
     reference.pointwise_loss_pair,
     _shape_pair,
     _remember_pair,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 
 FLAGS = (
@@ -38,6 +39,9 @@ CUDA_FLAGS = (
     "-DTORCH_TARGET_VERSION=0x020b000000000000",
 )
 """Flags of every CUDA source; none of them gives accuracy away."""
+
+FUNCTOR_FLAGS = ("-I.", "-include", "ganreg_names.h")
+"""Further flags of every source that is compiled around a plugin's functor, in the folder that `Functor.put_into` filled."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -76,6 +80,31 @@ def digest() -> str:
         content.update(f"{path.relative_to(folder()).as_posix()}\n".encode())
         content.update(path.read_bytes())
     return content.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Functor:
+    """A plugin's own loss: the struct of csrc/pointwise.h's form that a file of it holds."""
+
+    name: str
+    struct: str
+    text: str
+
+    @property
+    def namespace(self) -> str:
+        """Of its operators, in torch and in C++; another one for every other text."""
+        content = hashlib.sha256("\n".join((self.name, self.struct, self.text)).encode())
+        return f"ganreg_{self.name.replace('-', '_')}_{content.hexdigest()[:12]}"
+
+    def put_into(self, folder: Path) -> None:
+        """What the sources read instead of our own losses; the namespace keeps two libraries in one process apart."""
+        (folder / "ganreg_functor.h").write_text(self.text, encoding="utf-8")
+        names = (
+            f"#define ganreg {self.namespace}",
+            f'#define GANREG_LOSSES(each) each({self.struct}, "{self.name}")',
+            '#define GANREG_FUNCTOR "ganreg_functor.h"',
+        )
+        (folder / "ganreg_names.h").write_text("\n".join(names) + "\n", encoding="utf-8")
 
 
 def library_name(device: str = "cpu") -> str:

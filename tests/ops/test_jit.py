@@ -132,7 +132,7 @@ def test_a_lock_that_another_process_holds_is_waited_for_a_bounded_time(cache, m
 def test_what_a_killed_build_left_is_not_met_again(monkeypatch):
     seen = []
 
-    def load(objects, folder):
+    def load(objects, folder, _):
         seen.append(sorted(path.name for path in folder.iterdir()))
         (folder / "ganreg_cpu.so").write_text("library")
 
@@ -154,7 +154,7 @@ def test_what_a_killed_build_left_is_not_met_again(monkeypatch):
 
 @pytest.mark.usefixtures("fake_compiler")
 def test_a_variant_that_the_processor_lacks_is_left_out_of_its_library(monkeypatch):
-    monkeypatch.setattr(jit, "_load_extension", lambda objects, folder: (folder / "ganreg_cpu.so").write_text("library"))
+    monkeypatch.setattr(jit, "_load_extension", lambda objects, folder, _: (folder / "ganreg_cpu.so").write_text("library"))
     found = {}
     for name, flags in {"with": jit.AVX512, "without": {"avx2"}, "untold": ()}.items():
         monkeypatch.setattr(jit, "processor_flags", lambda flags=flags: frozenset(flags))
@@ -167,7 +167,7 @@ def test_a_variant_that_the_processor_lacks_is_left_out_of_its_library(monkeypat
 
 @pytest.mark.usefixtures("fake_compiler")
 def test_beside_a_home_that_cannot_be_written_a_private_folder_serves(tmp_path, monkeypatch):
-    monkeypatch.setattr(jit, "_load_extension", lambda objects, folder: (folder / "ganreg_cpu.so").write_text(""))
+    monkeypatch.setattr(jit, "_load_extension", lambda objects, folder, _: (folder / "ganreg_cpu.so").write_text(""))
     monkeypatch.delenv("GANREG_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
     monkeypatch.setattr(jit.tempfile, "gettempdir", lambda: str(tmp_path))
@@ -188,7 +188,7 @@ def test_beside_a_home_that_cannot_be_written_a_private_folder_serves(tmp_path, 
 def test_a_whole_library_is_built_once(monkeypatch):
     built = []
 
-    def load(objects, folder):
+    def load(objects, folder, _):
         built.append(folder)
         (folder / "ganreg_cpu.so").write_text("library")
 
@@ -203,7 +203,7 @@ def test_a_whole_library_is_built_once(monkeypatch):
 
 @pytest.mark.usefixtures("fake_compiler")
 def test_other_sources_and_other_compilers_have_their_own_folder(fake_compiler, monkeypatch):
-    monkeypatch.setattr(jit, "_load_extension", lambda objects, folder: (folder / "ganreg_cpu.so").write_text(""))
+    monkeypatch.setattr(jit, "_load_extension", lambda objects, folder, _: (folder / "ganreg_cpu.so").write_text(""))
     paths = {jit.build().path}
 
     fake_compiler.write_text(FAKE_COMPILER.replace("1.0", "2.0"))
@@ -310,7 +310,7 @@ def test_the_host_compiler_of_nvcc_is_the_users(nvcc, fake_compiler, monkeypatch
     asked = {}
     monkeypatch.setattr(jit, "_load", lambda name, files, folder, **flags: asked.update(flags))
 
-    jit._load_cuda_extension(fake_compiler.parent)
+    jit._load_cuda_extension(fake_compiler.parent, None)
 
     assert asked["extra_cuda_cflags"][-2:] == ["-ccbin", str(fake_compiler)]
 

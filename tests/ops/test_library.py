@@ -128,8 +128,8 @@ def test_a_compiled_library_is_chosen_over_a_damaged_prebuilt_one(monkeypatch, t
     monkeypatch.setattr(library, "_prebuilt", lambda device="cpu": damaged)
     monkeypatch.setattr(jit, "build", lambda device: jit.Build(tmp_path / "ganreg_cpu.so", "c++ 12"))
     monkeypatch.setattr(library, "_with_variant", lambda status, wanted: status)
-    real_load = library._load
-    monkeypatch.setattr(library, "_load", lambda path: real_load(path) if path == damaged else "")
+    real_load = library.load
+    monkeypatch.setattr(library, "load", lambda path: real_load(path) if path == damaged else "")
 
     status = library.kernel_status()
 

@@ -1,0 +1,1 @@
+"""Least squares that outliers do not pull, compiled on first use."""

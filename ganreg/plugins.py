@@ -51,6 +51,7 @@ class Plugin:
     reason: str = ""
     error: BaseException | None = None
     hooks: tuple[str, ...] = ()
+    file: str = ""  # of the module that was imported
     sha256: str = ""  # of a single file
 
     @property
@@ -188,6 +189,7 @@ def _register(loaded: Plugins, plugin: Plugin, importer: Callable[[], ModuleType
     except BaseException as error:
         loaded._fail(plugin, "broken", error)
         return
+    plugin.file = str(getattr(module, "__file__", None) or "")
     api = getattr(module, "GANREG_API", 1)
     if api != GANREG_API:
         loaded._fail(plugin, "incompatible", ImportError(f"it needs plugin interface {api}, this ganreg has {GANREG_API}"))

@@ -29,7 +29,7 @@ VERBS = {
     "sample": ("ganreg.cli.sample:sample", "Make samples with a trained generator."),
     "checkpoint": ("ganreg.cli.checkpoint:checkpoint", "Look at a run's checkpoints."),
     "config": ("ganreg.cli.config:config", "Show a resolved configuration, or the schema of all."),
-    "plugins": ("ganreg.cli.plugins:plugins", "Look at the installed plugins."),
+    "plugins": ("ganreg.cli.plugins:plugins", "Look at the installed plugins, check one, start one."),
     "bench": ("ganreg.cli.bench:bench", "Measure what is fast here: ours beside torch's own."),
     "selftest": ("ganreg.cli.selftest:selftest", "Try the promises on this machine."),
     "doctor": ("ganreg.cli.doctor:doctor", "Tell versions, devices, plugins and which kernel runs."),

@@ -1,47 +1,71 @@
-"""`ganreg plugins`: what is installed, and how loading it went."""
+"""`ganreg plugins`: what is installed and how loading it went; whether a plugin keeps its promises; a new one to start from."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 import click
 
 from ganreg.cli import output
 from ganreg.cli.group import Verbs
 from ganreg.cli.session import session_of, with_shared_options
+from ganreg.contracts import PLURALS, Component
+from ganreg.plugins import Offer
 
-HEADINGS = ("name", "distribution", "version", "status", "reason")
+FACTS = ("name", "distribution", "version", "status", "reason", "file")
+HEADINGS = ("name", "distribution", "version", "status", "components", "hooks", "file", "reason")
+PREFIX = "ganreg_"
 
 
 @with_shared_options
 @click.command("list")
-@click.option("--json", "as_json", is_flag=True, help="JSON, for programs")
+@click.option("--json", "as_json", is_flag=True, help="JSON, for programs: with the name of every component")
 @click.pass_context
 def list_plugins(context: click.Context, as_json: bool) -> None:
     """List every plugin: ok, blocked, broken or incompatible, and why."""
     registry = session_of(context).registry()
     registry.plugins.answers("ganreg_commands", click.Command)  # a hook that fails belongs in the list
-    offered: dict[str, list[str]] = {}
-    for offer in registry.components():
-        offered.setdefault(offer.plugin.name, []).append(f"{offer.record.kind} {offer.record.name}")
+    found = registry.plugins.plugins
+    offers = registry.components()
+    offered = [[offer for offer in offers if offer.plugin is plugin] for plugin in found]
     if as_json:
         output.say_json(
             [
                 {
-                    **{heading: getattr(plugin, heading) for heading in HEADINGS},
+                    **{fact: getattr(plugin, fact) for fact in FACTS},
                     "source": plugin.source,
                     "hooks": list(plugin.hooks),
-                    "components": offered.get(plugin.name, []),
+                    "components": [f"{offer.record.kind} {offer.record.name}" for offer in its],
                 }
-                for plugin in registry.plugins.plugins
+                for plugin, its in zip(found, offered, strict=True)
             ]
         )
-    else:
-        output.table(HEADINGS, [[getattr(one, heading) for heading in HEADINGS] for one in registry.plugins.plugins])
+        return
+    rows = []
+    for plugin, its in zip(found, offered, strict=True):
+        hooks = ", ".join(hook.removeprefix(PREFIX) for hook in plugin.hooks)
+        told = {fact: getattr(plugin, fact) for fact in FACTS} | {"components": _counted(its), "hooks": hooks}
+        rows.append([told[heading] for heading in HEADINGS])
+    output.table(HEADINGS, rows)
+
+
+def _counted(offers: list[Offer[Component]]) -> str:
+    """ "2 losses, 1 dataset"; the names are in `ganreg list`."""
+    counts = Counter(offer.record.kind for offer in offers)
+    return ", ".join(f"{count} {PLURALS[kind] if count > 1 else kind}" for kind, count in counts.items())
 
 
 plugins = with_shared_options(
     Verbs(
         "plugins",
-        help="Look at the installed plugins.",
-        verbs={"list": ("ganreg.cli.plugins:list_plugins", "List every plugin: ok, blocked, broken or incompatible, and why.")},
+        help="Look at the installed plugins, check one, start one.",
+        verbs={
+            "list": ("ganreg.cli.plugins:list_plugins", "List every plugin: ok, blocked, broken or incompatible, and why."),
+            "check": ("ganreg.cli.plugins_check:check", "Run the conformance kit on a plugin, in a process of its own."),
+            "new": (
+                "ganreg.cli.plugins_new:new",
+                "Write a package to start from, which installs, passes its tests and trains.",
+            ),
+        },
     )
 )

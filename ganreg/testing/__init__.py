@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from unittest import SkipTest
 
 import torch
 
@@ -34,6 +35,8 @@ BY_KIND: Mapping[Kind, Sequence[Callable[[Subject], None]]] = {
     "regularizer": others.REGULARIZER,
     "augmentation": others.AUGMENTATION,
     "dataset": others.DATASET,
+    "tracker": others.TRACKER,
+    "metric": others.METRIC,
 }
 """What is asked of each kind, after `common.CHECKS`."""
 
@@ -57,6 +60,8 @@ def checks_of(kind: Kind, name: str, settings: Mapping[str, Any] | None = None) 
     Raises UnknownNameError, PluginError when its plugin failed to load, ContractError for settings that cannot be typed.
     """
     subject = Subject(registries.current().part(kind, name), settings or {})
+    if missing := subject.missing():
+        return [Check(f"{kind}-{name}", lambda: _skip(f"{kind}-{subject.part.component.name}", missing))]
     asked = (*common.CHECKS, *BY_KIND.get(kind, ()))
     return [Check(f"{kind}-{name}-{one.__name__}", lambda one=one: one(subject)) for one in asked]  # type: ignore[misc]
 
@@ -64,7 +69,10 @@ def checks_of(kind: Kind, name: str, settings: Mapping[str, Any] | None = None) 
 def checks_of_plugin(plugin: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[Check]:
     """The checks of all that a plugin offers, by its name or its distribution's; settings by component, "loss-focal".
 
-    Raises UnknownNameError for a plugin that is not installed, PluginError for one that failed to load.
+    What has settings without a default that are not given is one check, which is skipped and says so.
+
+    Raises UnknownNameError for a plugin that is not installed and for settings of what it does not offer, PluginError for one
+    that failed to load.
     """
     registry = registries.current()
     mine = [one for one in registry.plugins.plugins if plugin in (one.name, one.distribution)]
@@ -75,18 +83,32 @@ def checks_of_plugin(plugin: str, settings: Mapping[str, Mapping[str, Any]] | No
             at="ganreg.testing",
             fix="install it first: pip install -e .",
         )
+    offered = [offer for offer in registry.components() if offer.plugin in mine]
+    named = [f"{offer.record.kind}-{offer.record.name}" for offer in offered]
+    for given in settings or ():
+        if given not in named:
+            raise UnknownNameError(
+                f"settings are given for '{given}', which '{plugin}' does not offer.{did_you_mean(given, named)}",
+                at="ganreg.testing",
+                fix=f"name one of {', '.join(named) or 'its components, of which there are none'}",
+            )
     for one in mine:
         if one in registry.plugins.broken:
             raise plugin_loader.failure(one)
         if one.distribution != "ganreg" and not one.sha256:
             source = one.source.partition(":")[0]
             yield Check(f"{one.name}-imports_without_torch", lambda source=source: common.imports_without_torch(source))  # type: ignore[misc]
-    for offer in registry.components():
-        if offer.plugin in mine:
-            record = offer.record
-            named = f"{offer.plugin.distribution}:{record.name}" if offer.plugin.distribution != "ganreg" else record.name
-            for check in checks_of(record.kind, named, (settings or {}).get(f"{record.kind}-{record.name}")):
-                yield Check(check.name.replace(named, record.name), check.run)
+    for offer, short in zip(offered, named, strict=True):
+        bare = offer.record.name
+        full = f"{offer.plugin.distribution}:{bare}" if offer.plugin.distribution != "ganreg" else bare
+        for check in checks_of(offer.record.kind, full, (settings or {}).get(short)):
+            yield Check(check.name.replace(full, bare), check.run)
+
+
+def _skip(named: str, missing: Sequence[str]) -> None:
+    """Raises SkipTest, which pytest and unittest count as a test that was not run."""
+    values = ", ".join(f"'{one}': …" for one in missing)
+    raise SkipTest(f"{', '.join(missing)} must be given to check it: {{'{named}': {{{values}}}}}")
 
 
 def parametrize_with_checks(plugin: str, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Any:

@@ -1,10 +1,11 @@
-"""What optimizers, regularizers, augmentations and data sets must do."""
+"""What optimizers, regularizers, augmentations, data sets, trackers and metrics must do."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -196,3 +197,27 @@ def gives_the_same_sample_again(subject: Subject) -> None:
 
 
 DATASET = (holds_what_it_promises, has_a_lasting_fingerprint, gives_the_same_sample_again)
+
+# --- trackers and metrics ---------------------------------------------------------------------------------------------
+
+
+def takes_a_whole_run(subject: Subject) -> None:
+    """`start`, `scalars`, `images`, `finish`, in that order, with plain numbers and uint8 pictures [N, H, W, C]."""
+    tracker = subject.made()
+    tracker.start({"generator": {"name": "mlp"}, "steps": 2, "ema": None})
+    for step in (1, 2):
+        tracker.scalars(step, {"loss_d": 1.4, "loss_g": 0.7, "d_real": float("nan")})
+    tracker.images(2, "samples", np.zeros((2, 4, 4, 3), dtype=np.uint8))
+    tracker.finish("done")
+
+
+TRACKER = (takes_a_whole_run,)
+
+
+def says_which_way_is_better(subject: Subject) -> None:
+    """`higher_is_better`, so that the best checkpoint can be told."""
+    told = subject.made().higher_is_better
+    expect(isinstance(told, bool), f"higher_is_better must be True or False, is {told!r}")
+
+
+METRIC = (says_which_way_is_better,)

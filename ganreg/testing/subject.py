@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ganreg import settings as settings_of
 from ganreg.contracts import GIVEN, DataSpec
 from ganreg.errors import GanregError
 from ganreg.registry import Part
@@ -35,6 +40,17 @@ class Subject:
 
     part: Part
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _folder(self) -> Path:
+        """A run's directory, for as long as the part is looked at."""
+        made = Path(tempfile.mkdtemp(prefix="ganreg-"))
+        weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
+        return made
+
+    def missing(self) -> list[str]:
+        """Settings that have no default and were not given."""
+        return [one.name for one in settings_of.describe(self.part.model) if one.required and one.name not in self.settings]
 
     @cached_property
     def spec(self) -> DataSpec:
@@ -64,6 +80,8 @@ class Subject:
         given: list[Any] = [spec] if spec is not None else []
         if self.part.component.kind == "optimizer":
             given = [[nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(2))]]
+        if self.part.component.kind == "tracker":
+            given = [self._folder]
         return self.part.build(self.part.check(self.settings), *given)
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import ganreg
+from ganreg.components import builtin
 
 from .conftest import Run
 
@@ -13,10 +14,12 @@ def test_the_built_in_parts_are_a_plugin_like_any_other(run: Run):
     status, out, err = run("plugins", "list")
 
     assert (status, err) == (0, "")
-    assert [row.split() for row in out.splitlines()] == [
-        ["name", "distribution", "version", "status", "reason"],
-        ["builtin", "ganreg", ganreg.__version__, "ok"],
-    ]
+    headings, row = (" ".join(line.split()) for line in out.splitlines())
+    assert headings == "name distribution version status components hooks file reason"
+    assert row == (
+        f"builtin ganreg {ganreg.__version__} ok 2 generators, 2 discriminators, 5 losses, 2 regularizers, 4 optimizers,"
+        f" 3 datasets components, recipes {builtin.__file__}"
+    )
 
 
 @pytest.mark.filterwarnings("default")
@@ -32,6 +35,7 @@ def test_a_broken_plugin_is_listed_with_its_reason(run: Run, install):
     assert found["foo"]["status"] == "ok"
     assert "loss lonely" in found["foo"]["components"]
     assert "ganreg_components" in found["foo"]["hooks"]
+    assert found["foo"]["file"].endswith("ganreg_foo_plugin.py")
 
 
 def test_a_plugin_left_out_is_blocked(run: Run, install, monkeypatch: pytest.MonkeyPatch):

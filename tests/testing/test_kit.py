@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 import pytest
 import torch
@@ -263,6 +264,24 @@ class Severed(Crop):
         return images.detach()
 
 
+class Picky:
+    """A tracker that knows one kind of value."""
+
+    def __init__(self, run_dir: Path) -> None: ...
+    def start(self, config: Mapping[str, Any]) -> None: ...
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        assert all(value > 0 for value in values.values()), "a value is not greater than 0"
+
+    def images(self, step: int, name: str, images: Any) -> None: ...
+    def finish(self, status: str) -> None: ...
+
+
+class Undecided:
+    """A metric."""
+
+    higher_is_better = "maybe"
+
+
 BAD: Sequence[tuple[Kind, Callable[..., Any], str, str]] = [
     ("generator", WrongShape, "makes_samples_that_fit", r"must make samples \[4, 3, 32, 32\], made \[4, 3, 32, 1\]"),
     ("generator", Unbounded, "makes_samples_that_fit", r"samples must lie in \[-1, 1\]: end in a tanh"),
@@ -289,6 +308,8 @@ BAD: Sequence[tuple[Kind, Callable[..., Any], str, str]] = [
     ("dataset", NewEachTime, "has_a_lasting_fingerprint", "it has two fingerprints"),
     ("dataset", Whim, "gives_the_same_sample_again", "draw from torch's generator alone"),
     ("augmentation", Crop, "keeps_shape_and_gradient", r"it makes \[4, 3, 32, 31\] of \[4, 3, 32, 32\]"),
+    ("tracker", Picky, "takes_a_whole_run", "a value is not greater than 0"),
+    ("metric", Undecided, "says_which_way_is_better", "must be True or False, is 'maybe'"),
     ("augmentation", Severed, "keeps_shape_and_gradient", "no gradient passes through it"),
 ]
 
@@ -365,6 +386,33 @@ def test_a_plugin_that_imports_torch_is_told(plugin: Callable[..., Path], monkey
     monkeypatch.setenv("PYTHONPATH", str(plugin("x", PLUGIN.format(first="import torch"))))
 
     assert "imports torch: name factories" in ran(list(checks_of_plugin("x"))[:1])["x-imports_without_torch"]
+
+
+NEEDY = """
+import ganreg
+from ganreg.contracts import Component
+
+
+@ganreg.hookimpl
+def ganreg_components():
+    yield Component("dataset", "mine", "ganreg.components.datasets.image_folder:ImageFolder", "Pictures.")
+"""
+
+
+def test_what_has_settings_without_a_default_is_not_run_and_says_so(plugin: Callable[..., Path]):
+    plugin("x", NEEDY)
+    (check,) = list(checks_of_plugin("x"))[1:]
+
+    with pytest.raises(SkipTest, match=r"path must be given to check it: \{'dataset-mine': \{'path': …"):
+        check()
+    assert len(list(checks_of_plugin("x", {"dataset-mine": {"path": "p", "resolution": 8}}))) > 2
+
+
+def test_settings_for_what_is_not_offered_are_refused(plugin: Callable[..., Path]):
+    plugin("x", NEEDY)
+
+    with pytest.raises(UnknownNameError, match=r"'dataset-mein', which 'x' does not offer. Did you mean 'dataset-mine'"):
+        list(checks_of_plugin("x", {"dataset-mein": {"path": "p"}}))
 
 
 @pytest.mark.filterwarnings("ignore:plugin ganreg-x")

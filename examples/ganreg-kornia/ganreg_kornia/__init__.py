@@ -1,0 +1,1 @@
+"""kornia's differentiable augmentations, by name in ganreg."""

@@ -1,0 +1,1 @@
+"""The optimizers of pytorch-optimizer, by name in ganreg."""

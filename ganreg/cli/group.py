@@ -46,9 +46,13 @@ class Verbs(click.Group):
         return args[0] if command is not None else None, command, args[1:]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The table, without importing what it names."""
+        """The table, importing neither what it names nor a plugin that was not asked for: one may hang."""
+        own = [(name, summary) for name, (_, summary) in self.verbs.items()]
         with formatter.section("Commands"):
-            formatter.write_dl(self._rows(ctx))
+            formatter.write_dl(self._rows(ctx) if session_of(ctx).files else own)
+        if ctx.parent is None:
+            with formatter.section("More commands"):
+                formatter.write_text("Installed plugins may add some: ganreg plugins list names them.")
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The table again, and this group's own options."""

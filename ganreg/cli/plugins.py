@@ -24,10 +24,11 @@ PREFIX = "ganreg_"
 def list_plugins(context: click.Context, as_json: bool) -> None:
     """List every plugin: ok, blocked, broken or incompatible, and why."""
     registry = session_of(context).registry()
-    registry.plugins.answers("ganreg_commands", click.Command)  # a hook that fails belongs in the list
+    verbs = registry.plugins.answers("ganreg_commands", click.Command)  # before the list: a hook that fails belongs in it
     found = registry.plugins.plugins
     offers = registry.components()
     offered = [[offer for offer in offers if offer.plugin is plugin] for plugin in found]
+    added = [[str(verb.record.name) for verb in verbs if verb.plugin is plugin] for plugin in found]
     if as_json:
         output.say_json(
             [
@@ -36,15 +37,17 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
                     "source": plugin.source,
                     "hooks": list(plugin.hooks),
                     "components": [f"{offer.record.kind} {offer.record.name}" for offer in its],
+                    "commands": own,
                 }
-                for plugin, its in zip(found, offered, strict=True)
+                for plugin, its, own in zip(found, offered, added, strict=True)
             ]
         )
         return
     rows = []
-    for plugin, its in zip(found, offered, strict=True):
+    for plugin, its, own in zip(found, offered, added, strict=True):
         hooks = ", ".join(hook.removeprefix(PREFIX) for hook in plugin.hooks)
-        told = {fact: getattr(plugin, fact) for fact in FACTS} | {"components": _counted(its), "hooks": hooks}
+        told = {fact: getattr(plugin, fact) for fact in FACTS} | {"hooks": hooks}
+        told["components"] = ", ".join(filter(None, [_counted(its), f"ganreg {', '.join(own)}" if own else ""]))
         rows.append([told[heading] for heading in HEADINGS])
     output.table(HEADINGS, rows)
 

@@ -12,13 +12,13 @@ import torch
 from ganreg import plugins
 from ganreg.registry import Registry
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "ganreg-focal"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "ganreg-fancy-loss"
 
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.syspath_prepend(str(EXAMPLE))
-    return Registry(plugins.load(files=[EXAMPLE / "ganreg_focal" / "plugin.py"]))
+    return Registry(plugins.load(files=[EXAMPLE / "ganreg_fancy_loss" / "plugin.py"]))
 
 
 def test_its_loss_is_cross_entropy_when_gamma_is_0_and_less_otherwise(registry: Registry):
@@ -32,5 +32,5 @@ def test_its_loss_is_cross_entropy_when_gamma_is_0_and_less_otherwise(registry: 
 def test_its_entry_point_names_the_module_that_offers_it():
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
 
-    assert project["entry-points"]["ganreg"] == {"focal": "ganreg_focal.plugin"}
+    assert project["entry-points"]["ganreg"] == {"fancy-loss": "ganreg_fancy_loss.plugin"}
     assert "ganreg-plugin" in project["keywords"]

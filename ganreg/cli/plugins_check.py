@@ -47,7 +47,7 @@ def check(context: click.Context, name: str, timeout: float, sets: tuple[str, ..
     NAME is a plugin's name or its distribution's.  Exits with 3 when it does not load or a check fails, and shows its traceback
     where it was imported in vain.
 
-    For example: ganreg plugins check ganreg-focal
+    For example: ganreg plugins check ganreg-fancy-loss
     """
     if not timeout > 0:
         raise UsageError(f"--timeout must be greater than 0, got {timeout:g}", at="--timeout", fix="--timeout 120")

@@ -8,5 +8,5 @@ GANREG_API = 1
 @ganreg.hookimpl
 def ganreg_components():
     yield ganreg.Component(
-        "loss", "focal", "ganreg_focal.loss:Focal", "Cross-entropy on what is still wrong.", paper="1708.02002"
+        "loss", "focal", "ganreg_fancy_loss.loss:Focal", "Cross-entropy on what is still wrong.", paper="1708.02002"
     )

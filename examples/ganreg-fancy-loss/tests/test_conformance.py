@@ -3,6 +3,6 @@
 from ganreg.testing import parametrize_with_checks
 
 
-@parametrize_with_checks("ganreg-focal")
+@parametrize_with_checks("ganreg-fancy-loss")
 def test_conformance(check):
     check()

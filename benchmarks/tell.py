@@ -5,11 +5,15 @@ python benchmarks/tell.py            # rewrites README.md and the pages in docs
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
+import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from ganreg import hookspecs
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -17,7 +21,8 @@ LOSS_HEADINGS = (
     *("dtype", "N", "fused", "in place", "eager", "compiled"),
     *("eager / fused", "compiled / fused", "eager / in place", "of a copy's speed"),
 )
-PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in ("kernel.md", "engine.md", "scaling.md", "reliability.md")))
+DOCS = ("kernel.md", "engine.md", "scaling.md", "reliability.md", "plugins.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in DOCS))
 
 
 def result(name: str) -> dict[str, Any]:
@@ -193,6 +198,35 @@ def save_cost() -> str:
     )
 
 
+def plugins_speed() -> str:
+    """The line of benchmarks/results/plugins_list.json."""
+    told = result("plugins_list.json")
+    ratio, seconds = told["fifty_over_none"], told["seconds"]
+    each = f"{min(ratio['each']):.2f} – {max(ratio['each']):.2f}"
+    fifty, none = (f"{statistics.median(seconds[name]) * 1e3:.0f} ms" for name in ("fifty", "none"))
+    machine = f"{told['machine']['processor']}, {told['machine']['cores']} cores"
+    return (
+        f"  `ganreg list` took {fifty} with {told['plugins']} plugins of {told['components']} components each"
+        f" and {none} with none, {ratio['median']:.2f} times as long ({each} in {told['rounds']} rounds; {machine})."
+        f" `{' '.join(told['command'])}`"
+    )
+
+
+def hooks() -> str:
+    """Each hook of ganreg/hookspecs.py: what it answers, its sentence, its example."""
+    told = []
+    for name, hook in vars(hookspecs).items():
+        if name.startswith("ganreg_"):
+            words, _, example = inspect.cleandoc(hook.__doc__).partition("Example::")
+            told += [f"### `{name}{_plain(inspect.signature(hook))}`", "", words.strip(), "", "```python"]
+            told += [inspect.cleandoc(example).strip(), "```", ""]
+    return "\n".join(told).rstrip()
+
+
+def _plain(signature: inspect.Signature) -> str:
+    return str(signature).replace("'", "")
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "digits-quality": digits_quality,
     "loss-speed": loss_speed,
@@ -200,6 +234,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "step-speed": step_speed,
     "ranks-speed": ranks_speed,
     "save-cost": save_cost,
+    "plugins-speed": plugins_speed,
+    "hooks": hooks,
 }
 
 

@@ -78,6 +78,7 @@ def ganreg_observers(run: Run) -> Iterable[Observer]:
             def finished(self, status: str) -> None:
                 print("\\a", end="")
 
+
         @ganreg.hookimpl
         def ganreg_observers(run):
             yield Bell()

@@ -19,7 +19,8 @@ from .bench.results import measured
 
 ROOT = Path(__file__).parents[1]
 KERNEL = (ROOT / "docs" / "kernel.md").read_text(encoding="utf-8")
-PARTS = ["digits-quality", "loss-speed", "loss-accuracy", "step-speed", "ranks-speed", "save-cost"]
+PARTS = ["digits-quality", "loss-speed", "loss-accuracy", "step-speed", "ranks-speed", "save-cost", "plugins-speed"]
+WORDS = ["hooks"]
 ACCURACY = {
     "kind": "loss-accuracy",
     "command": ["python", "accuracy.py"],
@@ -85,7 +86,7 @@ def part(name: str, text: str = "") -> str:
 def test_every_part_stands_in_one_page(tell: ModuleType):
     found = [name for path in tell.PAGES for name in tell.marked(path.read_text(encoding="utf-8"))]
 
-    assert sorted(found) == sorted(PARTS) == sorted(tell.PARTS)
+    assert sorted(found) == sorted(PARTS + WORDS) == sorted(tell.PARTS)
 
 
 def test_the_pages_are_what_the_committed_results_make(tell: ModuleType):
@@ -100,7 +101,7 @@ def test_a_figure_that_was_edited_is_seen(tell: ModuleType, results: Path, name:
     put(results, "loss_cpu.json", measured())
     put(results, "loss_accuracy.json", ACCURACY)
     put(results, "step_cpu.json", STEP)
-    for file in ("ranks_cpu.json", "save_cost_cpu.json"):
+    for file in ("ranks_cpu.json", "save_cost_cpu.json", "plugins_list.json"):
         put(results, file, json.loads((ROOT / "benchmarks" / "results" / file).read_text()))
     page = tell.told(part(name))
     figures = list(re.finditer(r"\d+", page))

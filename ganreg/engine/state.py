@@ -12,10 +12,9 @@ from torch.optim import Optimizer
 
 from ganreg.contracts import GAN
 from ganreg.engine.data import Batches
+from ganreg.engine.packing import Tensors, pack, unpack
 from ganreg.errors import ContractError
 from ganreg.nn.ema import EMA
-
-Tensors = dict[str, Tensor]
 
 
 @dataclass
@@ -47,38 +46,19 @@ class State:
         if self.ema is not None:
             files["ema"] = _state(self.ema.module)
         for name, optimizer in self.optimizers.items():
-            files[f"optimizer-{name}"] = {
-                f"{index}.{key}": value
-                for index, moments in optimizer.state_dict()["state"].items()
-                for key, value in moments.items()
-                if isinstance(value, Tensor)
-            }
+            files[f"optimizer-{name}"], _ = packed_optimizer(optimizer)
         for name, component in self.components.items():
-            saved = component.state_dict()
-            files[f"component-{name}"] = {key: value for key, value in saved.items() if isinstance(value, Tensor)}
+            files[f"component-{name}"], _ = _packed(component.state_dict(), f"component {name}")
         return files
 
     def values(self) -> dict[str, Any]:
         """Everything that is not a tensor: what goes into state.json."""
-        optimizers = {}
-        for name, optimizer in self.optimizers.items():
-            saved = optimizer.state_dict()
-            optimizers[name] = {
-                "groups": [{k: _plain(v) for k, v in group.items() if k != "schedules"} for group in saved["param_groups"]],
-                "state": {
-                    str(index): {key: value for key, value in moments.items() if not isinstance(value, Tensor)}
-                    for index, moments in saved["state"].items()
-                },
-            }
         return {
             "step": self.step,
             "images": self.images,
             "position": self.batches.position,
-            "optimizers": optimizers,
-            "components": {
-                name: {key: value for key, value in component.state_dict().items() if not isinstance(value, Tensor)}
-                for name, component in self.components.items()
-            },
+            "optimizers": {name: packed_optimizer(one)[1] for name, one in self.optimizers.items()},
+            "components": {name: _packed(one.state_dict(), f"component {name}")[1] for name, one in self.components.items()},
         }
 
     def restore(self, files: Mapping[str, Tensors], values: Mapping[str, Any], *, keep: Sequence[str] = ()) -> None:
@@ -92,11 +72,11 @@ class State:
             self.ema.module.load_state_dict(files["ema"])
         for name, optimizer in self.optimizers.items():
             kept = [option.partition(".")[2] for option in keep if option.partition(".")[0] == name]
-            _restore_optimizer(optimizer, files[f"optimizer-{name}"], values["optimizers"][name], kept)
+            restore_optimizer(optimizer, files[f"optimizer-{name}"], values["optimizers"][name], kept)
         for name, component in self.components.items():
             if name.startswith("scale-") and f"component-{name}" not in files:
                 continue  # the precision was changed, as was allowed: a fresh loss scale
-            component.load_state_dict({**files.get(f"component-{name}", {}), **values["components"].get(name, {})})
+            component.load_state_dict(_unpacked(files.get(f"component-{name}", {}), values["components"].get(name, {})))
         self.step, self.images = int(values["step"]), int(values["images"])
         self.batches.seek(int(values["position"]))
         self.set_streams(files["random"])
@@ -128,13 +108,62 @@ def _state(network: nn.Module) -> Tensors:
     return state
 
 
-def _restore_optimizer(optimizer: Optimizer, tensors: Tensors, values: Mapping[str, Any], keep: Sequence[str]) -> None:
-    state: dict[int, dict[str, Any]] = {int(index): dict(moments) for index, moments in values["state"].items()}
+NESTED = "nested "
+"""Begins the name of a tensor that lies deeper than its file's plain names say: in a list, a dict, a group of weights."""
+
+
+def _packed(state: Mapping[str, Any], what: str) -> tuple[Tensors, dict[str, Any]]:
+    """A flat state -> its tensors by key, and all else as JSON.  Raises ContractError."""
+    tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+    nested: Tensors = {}
+    plain = {key: pack(value, f"{NESTED}{what}.{key}", nested) for key, value in state.items() if key not in tensors}
+    return {**tensors, **nested}, plain
+
+
+def _unpacked(tensors: Tensors, plain: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {key: value for key, value in tensors.items() if not key.startswith(NESTED)}
+    return flat | {key: unpack(value, tensors) for key, value in plain.items()}
+
+
+def _is_named(moments: Any) -> bool:
+    return isinstance(moments, dict) and all(isinstance(key, str) for key in moments)
+
+
+def packed_optimizer(optimizer: Optimizer) -> tuple[Tensors, dict[str, Any]]:
+    """Moments by the number of their weight, as most keep them; whatever else its state_dict holds, as it is."""
+    saved = dict(optimizer.state_dict())
+    groups, state = saved.pop("param_groups"), saved.pop("state")
+    tensors: Tensors = {}
+    moments: dict[str, Any] = {}
+    for index in [key for key, value in state.items() if type(key) is int and _is_named(value)]:
+        its, moments[str(index)] = _packed(state[index], f"state.{index}")
+        tensors |= {key if key.startswith(NESTED) else f"{index}.{key}": value for key, value in its.items()}
+    odd = {key: value for key, value in state.items() if str(key) not in moments}
+    values: dict[str, Any] = {
+        "groups": [
+            {key: pack(value, f"{NESTED}group.{number}.{key}", tensors) for key, value in group.items() if key != "schedules"}
+            for number, group in enumerate(groups)
+        ],
+        "state": moments,
+    }
+    if odd or saved:
+        values["others"] = pack({"state": odd, **saved}, f"{NESTED}others", tensors)
+    return tensors, values
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: Tensors, values: Mapping[str, Any], keep: Sequence[str] = ()) -> None:
+    """Give it back what `packed_optimizer` took, but the options named in `keep`; "" means all."""
+    state: dict[Any, Any] = {
+        int(index): {key: unpack(value, tensors) for key, value in its.items()} for index, its in values["state"].items()
+    }
     for name, tensor in tensors.items():
-        index, _, key = name.partition(".")
-        state.setdefault(int(index), {})[key] = tensor
+        if not name.startswith(NESTED):
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = tensor
+    others = unpack(values["others"], tensors) if "others" in values else {"state": {}}
+    groups = [{key: unpack(value, tensors) for key, value in group.items()} for group in values["groups"]]
     fresh = [dict(group) for group in optimizer.param_groups]
-    optimizer.load_state_dict({"state": state, "param_groups": values["groups"]})
+    optimizer.load_state_dict({**others, "state": state | others["state"], "param_groups": groups})
     for group, given in zip(optimizer.param_groups, fresh, strict=True):
         for key, value in given.items():
             if key in keep or "" in keep or key == "schedules":
@@ -144,11 +173,7 @@ def _restore_optimizer(optimizer: Optimizer, tensors: Tensors, values: Mapping[s
 
 
 def _like(saved: Any, given: Any) -> Any:
-    """A saved option in the type it was given in: JSON knows neither tuples nor tensors."""
+    """A saved option in the type and place it was given in; older checkpoints knew neither tuples nor tensors."""
     if isinstance(given, Tensor):
-        return torch.full_like(given, saved)
-    return tuple(saved) if isinstance(given, tuple) else saved
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, Tensor) else value
+        return saved.to(given) if isinstance(saved, Tensor) else torch.full_like(given, saved)
+    return tuple(saved) if isinstance(given, tuple) and isinstance(saved, list) else saved

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+import json
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from ganreg.contracts import DataSpec, PenaltyContext
 from ganreg.engine.checks import check_regularizers
+from ganreg.engine.state import packed_optimizer, restore_optimizer
 from ganreg.engine.work import as_output
+from ganreg.errors import ContractError
 from ganreg.testing.subject import Subject, expect, number
 
 # --- optimizers -------------------------------------------------------------------------------------------------------
 
 
 def _weights() -> list[nn.Parameter]:
-    return [nn.Parameter(torch.full((3, 2), 1.0)), nn.Parameter(torch.full((2,), -1.0))]
+    return [nn.Parameter(torch.linspace(0.5, 1.5, 6).view(3, 2)), nn.Parameter(torch.tensor([-1.0, -0.5]))]
 
 
 def _optimizer(subject: Subject, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
@@ -48,13 +50,17 @@ def descends(subject: Subject) -> None:
 
 
 def goes_on_from_its_state(subject: Subject) -> None:
-    """`state_dict` holds all: after a restart every bit is what it would have been."""
+    """`state_dict` holds all, as a checkpoint can hold it: after a restart every bit is what it would have been."""
     weights = _weights()
     optimizer = _optimizer(subject, weights)
     _descend(optimizer, weights, 3)
     others = [nn.Parameter(one.detach().clone()) for one in weights]
     again = _optimizer(subject, others)
-    again.load_state_dict(deepcopy(optimizer.state_dict()))
+    try:
+        tensors, values = packed_optimizer(optimizer)
+    except ContractError as error:
+        raise AssertionError(f"{error.what}: {error.fix}") from error
+    restore_optimizer(again, {name: tensor.clone() for name, tensor in tensors.items()}, json.loads(json.dumps(values)))
     for chosen, held in ((optimizer, weights), (again, others)):
         torch.manual_seed(0)
         _descend(chosen, held, 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,18 @@ class Hidden(torch.optim.SGD):
         super().step()
 
 
+class Queueing(torch.optim.SGD):
+    """Keeps what JSON has no word for."""
+
+    def __init__(self, params: Any, *, lr: float = 0.1) -> None:
+        super().__init__(params, lr=lr)
+
+    def step(self, closure: Any = None) -> None:
+        super().step()
+        for group in self.param_groups:
+            group["past"] = deque([1])
+
+
 class Elsewhere:
     """A penalty on nothing."""
 
@@ -301,6 +314,7 @@ BAD: Sequence[tuple[Kind, Callable[..., Any], str, str]] = [
     ("loss", Vague, "tells_its_equilibrium", r"two numbers, \(L_D, L_G\)"),
     ("optimizer", Climber, "descends", "do not lower the sum of squares"),
     ("optimizer", Hidden, "goes_on_from_its_state", "keep nothing outside of state and param_groups"),
+    ("optimizer", Queueing, "goes_on_from_its_state", r"is a deque, which a checkpoint cannot hold: keep tensors"),
     ("regularizer", Elsewhere, "penalises_its_network", "no gradient of the penalty reaches the discriminator"),
     ("regularizer", Seldom, "can_be_applied", "its interval must be a whole number from 1 on, got 0"),
     ("dataset", Three, "holds_what_it_promises", r"sample 0 is \[3\], spec says \[2\]"),

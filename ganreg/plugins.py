@@ -16,6 +16,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -91,10 +92,11 @@ class Plugins:
             call = self.manager.subset_hook_caller(hook, others)
             own: list[Offer[T]] = []
             try:
-                for record in (item for answer in call(**arguments) for item in answer or ()):
-                    if not isinstance(record, expected):
-                        raise TypeError(f"{hook} must yield {expected.__name__}, got {type(record).__name__}")
-                    own.append(Offer(record, plugin))
+                with redirect_stdout(sys.stderr):
+                    for record in (item for answer in call(**arguments) for item in answer or ()):
+                        if not isinstance(record, expected):
+                            raise TypeError(f"{hook} must yield {expected.__name__}, got {type(record).__name__}")
+                        own.append(Offer(record, plugin))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -182,7 +184,7 @@ def _register(loaded: Plugins, plugin: Plugin, importer: Callable[[], ModuleType
     """Import and register one plugin; whatever it raises is its own failure, but Ctrl-C."""
     manager = loaded.manager
     try:
-        with unchanged(plugin.changed):
+        with unchanged(plugin.changed), redirect_stdout(sys.stderr):  # stdout is for what was asked for
             module = importer()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted while importing plugin {plugin.origin} ({plugin.source})") from None

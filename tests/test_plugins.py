@@ -303,3 +303,11 @@ def test_a_loaded_plugin_warns_of_nothing(install):
         names(plugins.load())
 
     assert told == []
+
+
+def test_what_a_plugin_prints_goes_to_stderr(plugin, capsys):
+    hook = "@ganreg.hookimpl\ndef ganreg_components():\n    print('asked')\n    yield from ()\n"
+    plugin("loud", f"import ganreg\nprint('imported')\n{hook}")
+    plugins.load().answers("ganreg_components", Component)
+
+    assert capsys.readouterr() == ("", "imported\nasked\n")

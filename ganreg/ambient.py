@@ -7,11 +7,16 @@ numbers of one that the import itself brought have no state from before, and run
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 TABLE = 624
@@ -60,7 +65,14 @@ def _held() -> list[Held]:
             _restore_filters,
             same=lambda was, now: _for_everybody(was) == _for_everybody(now),
         ),
+        Held("how warnings are shown", lambda: warnings.showwarning, lambda was: setattr(warnings, "showwarning", was)),
+        Held("the working directory", _directory, os.chdir),
     ]
+    if threading.current_thread() is threading.main_thread():
+        found += [
+            Held(f"what {number.name} does", partial(signal.getsignal, number), partial(signal.signal, number))
+            for number in (signal.SIGINT, signal.SIGTERM)
+        ]
     numpy, torch = (_whole(name) for name in ("numpy", "torch"))
     if numpy is not None:
         found.append(Held("numpy's random numbers", numpy.random.get_state, numpy.random.set_state, same=_same_numbers))
@@ -68,6 +80,19 @@ def _held() -> list[Held]:
         found += [
             Held("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype, torch.float32),
             Held("torch's grad mode", torch.is_grad_enabled, torch._C._set_grad_enabled, True),
+            Held("torch's default device", torch.get_default_device, _restore_device, torch.device("cpu")),
+            Held(
+                "torch's deterministic algorithms",
+                torch.are_deterministic_algorithms_enabled,
+                torch.use_deterministic_algorithms,
+                False,
+            ),
+            Held(
+                "torch's precision of matrix products",
+                torch.get_float32_matmul_precision,
+                torch.set_float32_matmul_precision,
+                "highest",
+            ),
             Held("torch's random numbers", torch.get_rng_state, torch.set_rng_state, same=torch.equal),
         ]
     return found
@@ -88,6 +113,17 @@ def _drew_a_few(was: Any, now: Any) -> bool:
 def _same_numbers(was: Any, now: Any) -> bool:
     """numpy's state: names, a table, places in it."""
     return all(bool((one == other).all()) if hasattr(one, "all") else one == other for one, other in zip(was, now, strict=True))
+
+
+def _directory() -> str | None:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it is gone
+        return None
+
+
+def _restore_device(was: Any) -> None:
+    sys.modules["torch"].set_default_device(None if was.type == "cpu" else was)
 
 
 def _threads() -> int:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 GANREG_API = 1
 """The version of the plugin interface.  A plugin's module may say `GANREG_API = 1`; one that says nothing means 1."""
 
+OLDEST_API = 1
+"""The oldest version whose plugins still load."""
+
 Kind = Literal["generator", "discriminator", "loss", "regularizer", "augmentation", "optimizer", "dataset", "metric", "tracker"]
 PLURALS: dict[Kind, str] = {
     "generator": "generators",
@@ -63,12 +66,14 @@ class Component:
     requires: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_text(self, "name", "factory", "summary", "paper")
+        if not isinstance(self.requires, tuple) or not all(isinstance(one, str) for one in self.requires):
+            raise TypeError(f"requires of {self.kind} '{self.name}' must be a tuple of names, got {self.requires!r}")
         if self.kind not in KINDS:
             raise ValueError(f"kind of component '{self.name}' must be one of {', '.join(KINDS)}, got '{self.kind}'")
         if not re.fullmatch(r"[\w.]+:\w+", self.factory):
             raise ValueError(f"factory of {self.kind} '{self.name}' must be 'module:attribute', got '{self.factory}'")
-        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", self.name):
-            raise ValueError(f"name of a {self.kind} must be lower case letters, digits and '-', got {self.name!r}")
+        _check_name(self.kind, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,23 @@ class Recipe:
     path: Path
     summary: str
     paper: str = ""
+
+    def __post_init__(self) -> None:
+        _check_text(self, "name", "summary", "paper")
+        _check_name("recipe", self.name)
+        if not isinstance(self.path, Path):
+            raise TypeError(f"path of recipe '{self.name}' must be a pathlib.Path, got {type(self.path).__name__}")
+
+
+def _check_text(record: Any, *fields: str) -> None:
+    for name in fields:
+        if not isinstance(getattr(record, name), str):
+            raise TypeError(f"{name} of a {type(record).__name__} must be text, got {getattr(record, name)!r}")
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
+        raise ValueError(f"name of a {kind} must be lower case letters, digits and '-', got {name!r}")
 
 
 @dataclass(frozen=True, slots=True)

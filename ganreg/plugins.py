@@ -13,12 +13,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, Literal, TypeVar
@@ -27,11 +29,20 @@ import pluggy
 
 from ganreg import hookspecs
 from ganreg.ambient import unchanged
-from ganreg.contracts import GANREG_API
+from ganreg.contracts import GANREG_API, OLDEST_API
 from ganreg.errors import PluginError, UsageError, did_you_mean, printable
 
 GROUP = "ganreg"
 BUILTIN = EntryPoint("builtin", "ganreg.components.builtin", GROUP)
+
+MOST_RECORDS = 10_000
+"""Of one hook of one plugin: more are taken for a hook that never ends."""
+
+SLOW_SECONDS = 5.0
+"""Of an import, after which its plugin is named."""
+
+MOST_WORDS = 300
+"""Characters of a reason."""
 
 T = TypeVar("T")
 
@@ -96,9 +107,11 @@ class Plugins:
                     for record in (item for answer in call(**arguments) for item in answer or ()):
                         if not isinstance(record, expected):
                             raise TypeError(f"{hook} must yield {expected.__name__}, got {type(record).__name__}")
+                        if len(own) == MOST_RECORDS:
+                            raise ValueError(f"{hook} yields more than {MOST_RECORDS:,} records")
                         own.append(Offer(record, plugin))
             except KeyboardInterrupt:
-                raise
+                raise KeyboardInterrupt(f"interrupted while asking plugin {plugin.origin} for its {hook}") from None
             except BaseException as error:
                 self._fail(plugin, "broken", error)
                 continue
@@ -113,7 +126,7 @@ class Plugins:
     def _fail(self, plugin: Plugin, status: Literal["broken", "incompatible"], error: BaseException) -> None:
         plugin.status = status
         plugin.error = error
-        plugin.reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        plugin.reason = reason_of(error)
         same_name = [other for other in self.plugins if other.name == plugin.name]
         if same_name[0] is plugin and self.manager.has_plugin(plugin.name):
             self.manager.unregister(name=plugin.name)
@@ -131,15 +144,14 @@ def load(*, files: Sequence[Path] = (), blocked: Iterable[str] = ()) -> Plugins:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     loaded = Plugins(manager)
-    left_out = set(blocked)
-    for entry in _entry_points():
-        distribution, version = _distribution(entry)
+    left_out = {_normal(name) for name in blocked}
+    for entry, (distribution, version) in _entry_points():
         plugin = Plugin(entry.name, distribution, version, entry.value)
         loaded.plugins.append(plugin)
-        if entry.name in left_out or distribution in left_out or not _allowed(entry, distribution):
+        if {_normal(entry.name), _normal(distribution)} & left_out or not _allowed(entry, distribution):
             plugin.status, plugin.reason = "blocked", "left out by --no-plugin or GANREG_PLUGINS"
         else:
-            _register(loaded, plugin, entry.load)
+            _register(loaded, plugin, lambda entry=entry: _loaded(entry))  # type: ignore[misc]
     for file in files:
         importer = _importer(file)
         plugin = Plugin(file.stem, str(file), "", str(file), sha256=hashlib.sha256(file.read_bytes()).hexdigest())
@@ -159,54 +171,110 @@ def failure(plugin: Plugin) -> PluginError:
     )
 
 
-def _entry_points() -> Iterator[EntryPoint]:
-    yield BUILTIN
-    yield from sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, _distribution(entry)))
+def reason_of(error: BaseException) -> str:
+    """Its kind, and the first line of what it says, cut where it is endless; an error may itself be broken."""
+    try:
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    except Exception:
+        said = ""
+    said = said if len(said) <= MOST_WORDS else f"{said[:MOST_WORDS]} …"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _entry_points() -> Iterator[tuple[EntryPoint, tuple[str, str]]]:
+    """Each with its distribution and version: ours, then the others by name."""
+    from ganreg import __version__
+
+    yield BUILTIN, ("ganreg", __version__)
+    try:
+        found = list(entry_points(group=GROUP))
+    except Exception:  # one file of one distribution, which need not be a plugin's, is malformed
+        found = list(_readable_entry_points())
+    yield from sorted(((entry, _distribution(entry)) for entry in found), key=lambda pair: (pair[0].name, pair[1]))
+
+
+def _readable_entry_points() -> Iterator[EntryPoint]:
+    """Those of every distribution that can be read; the others are told."""
+    for one in distributions():
+        try:
+            yield from one.entry_points.select(group=GROUP)
+        except Exception as error:
+            told = f"the entry points of a distribution cannot be read ({getattr(one, '_path', one)}): {reason_of(error)}"
+            warnings.warn(printable(told), PluginWarning, stacklevel=2)
 
 
 def _distribution(entry: EntryPoint) -> tuple[str, str]:
-    if entry is BUILTIN:
-        from ganreg import __version__
+    try:
+        told = (entry.dist.name, entry.dist.version) if entry.dist else (None, None)
+    except Exception:  # no METADATA
+        told = (None, None)
+    return told[0] or "unknown", told[1] or ""
 
-        return "ganreg", __version__
-    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "")
+
+def _loaded(entry: EntryPoint) -> ModuleType:
+    if not EntryPoint.pattern.match(entry.value):
+        raise ImportError(f"the entry point is not 'module' or 'module:attribute', it is '{entry.value}'")
+    module: ModuleType = entry.load()
+    return module
+
+
+def _normal(name: str) -> str:
+    """As package indexes compare names: Foo_Bar is foo-bar."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _allowed(entry: EntryPoint, distribution: str) -> bool:
     switch = os.environ.get("GANREG_PLUGINS", "").strip()
     if not switch or entry is BUILTIN:
         return True
-    names = {name.strip() for name in switch.split(",")}
-    return switch != "off" and bool(names & {entry.name, distribution})
+    names = {_normal(name.strip()) for name in switch.split(",")}
+    return "off" not in names and bool(names & {_normal(entry.name), _normal(distribution)})
 
 
 def _register(loaded: Plugins, plugin: Plugin, importer: Callable[[], ModuleType]) -> None:
     """Import and register one plugin; whatever it raises is its own failure, but Ctrl-C."""
     manager = loaded.manager
     try:
-        with unchanged(plugin.changed), redirect_stdout(sys.stderr):  # stdout is for what was asked for
+        # stdout is for what was asked for
+        with unchanged(plugin.changed), redirect_stdout(sys.stderr), _told_if_slow(plugin):
             module = importer()
+            api = getattr(module, "GANREG_API", 1)
+            fits, needs = type(api) is int and OLDEST_API <= api <= GANREG_API, repr(api)
+            plugin.file = str(getattr(module, "__file__", None) or "")
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted while importing plugin {plugin.origin} ({plugin.source})") from None
     except BaseException as error:
         loaded._fail(plugin, "broken", error)
         return
-    plugin.file = str(getattr(module, "__file__", None) or "")
-    api = getattr(module, "GANREG_API", 1)
-    if api != GANREG_API:
-        loaded._fail(plugin, "incompatible", ImportError(f"it needs plugin interface {api}, this ganreg has {GANREG_API}"))
+    if not fits:
+        loaded._fail(plugin, "incompatible", ImportError(f"it needs plugin interface {needs}, this ganreg has {GANREG_API}"))
         return
     try:
         if manager.has_plugin(plugin.name):
             raise ValueError(f"another plugin is named '{plugin.name}'")
         manager.register(module, name=plugin.name)
         manager.check_pending()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if isinstance(error, pluggy.PluginValidationError):
             error = ValueError(_shorten(error))
         loaded._fail(plugin, "broken", error)
         return
     plugin.hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+
+
+@contextmanager
+def _told_if_slow(plugin: Plugin) -> Iterator[None]:
+    """Who is waited for, once it takes long: it may never end."""
+    told = printable(f"still importing plugin {plugin.origin} ({plugin.name}); leave it out with --no-plugin {plugin.name}")
+    timer = threading.Timer(SLOW_SECONDS, lambda: print(told, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _shorten(error: Exception) -> str:

@@ -29,9 +29,12 @@ class Ran(NamedTuple):
 
 
 @pytest.fixture
-def ganreg_run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+def ganreg_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
     """`ganreg_run("list", "losses")`: a command line in this process -> exit status, stdout, stderr."""
+    from ganreg import registry
     from ganreg.cli import main
+
+    monkeypatch.setattr(registry, "_current", registry._current)  # whatever is left out there is back afterwards
 
     def run(*words: str) -> Ran:
         capsys.readouterr()
@@ -45,8 +48,9 @@ def ganreg_run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
 def ganreg_train() -> Callable[..., Result]:
     """`ganreg_train(loss="focal", steps=5)`: a short training without a trace on disk -> what `train_gan` returns.
 
-    Kinds are given by name and, with `_settings` behind the kind, by their settings; `regularizers` as a list of names.  By
-    default small perceptrons learn points; all else goes to `train_gan`.
+    A generator, discriminator, loss, dataset, augmentation or optimizer (of both networks) is an object or a name, with
+    `_settings` behind the kind for its settings; `regularizers` is a list of either.  By default small perceptrons learn
+    points; all else goes to `train_gan`.
     """
     from ganreg.assembly import train_gan
     from ganreg.contracts import GAN
@@ -54,12 +58,18 @@ def ganreg_train() -> Callable[..., Result]:
 
     def train(**asked: Any) -> Result:
         def part(kind: Kind, default: str, **given: Any) -> Any:
-            return create(kind, asked.pop(kind, default), **given, **asked.pop(f"{kind}_settings", {}))
+            chosen, settings = asked.pop(kind, default), asked.pop(f"{kind}_settings", {})
+            return create(kind, chosen, **given, **settings) if isinstance(chosen, str) else chosen
 
         dataset = part("dataset", "gaussians")
         networks = part("generator", "mlp", spec=dataset.spec), part("discriminator", "mlp", spec=dataset.spec)
         asked["loss"] = part("loss", "bce")
-        asked["regularizers"] = [create("regularizer", name) for name in asked.pop("regularizers", ())]
+        given = asked.pop("regularizers", ())
+        asked["regularizers"] = [create("regularizer", one) if isinstance(one, str) else one for one in given]
+        if "optimizer" in asked:
+            name, its = asked.pop("optimizer"), asked.pop("optimizer_settings", {})
+            for network in ("generator", "discriminator"):
+                asked[f"{network}_optimizer"] = lambda params: create("optimizer", name, params, **its)
         if "augmentation" in asked:
             asked["augmentation"] = part("augmentation", "", spec=dataset.spec)
         settings = {"steps": 3, "batch_size": 8, "precision": "fp32", "device": "cpu", "progress": False, "log_every": 1}

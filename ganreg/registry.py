@@ -213,11 +213,11 @@ def _import(offer: Offer[Component]) -> Callable[..., Any]:
         with nullcontext() if module_name in sys.modules else unchanged(offer.plugin.changed):
             factory = getattr(importlib.import_module(module_name), attribute)
     except KeyboardInterrupt:
-        raise
+        raise KeyboardInterrupt(f"interrupted while importing {offer.record.factory} of {offer.plugin.origin}") from None
     except BaseException as error:
         raise PluginError(
             f"{offer.record.kind} '{offer.record.name}' of {offer.plugin.origin} failed to load: "
-            f"{type(error).__name__}: {error}",
+            f"{plugin_loader.reason_of(error)}",
             at=offer.record.factory,
             fix="update or uninstall that plugin",
         ) from error

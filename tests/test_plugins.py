@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ganreg import plugins
-from ganreg.contracts import Component
+from ganreg.contracts import Component, Recipe
 from ganreg.errors import PluginError, UsageError
 from ganreg.plugins import PluginWarning
 
@@ -311,3 +311,71 @@ def test_what_a_plugin_prints_goes_to_stderr(plugin, capsys):
     plugins.load().answers("ganreg_components", Component)
 
     assert capsys.readouterr() == ("", "imported\nasked\n")
+
+
+HOOK = "import ganreg\nfrom ganreg.contracts import Component, Recipe\n\n\n@ganreg.hookimpl\ndef ganreg_{hook}():\n    "
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "told"),
+    [
+        ("def __getattr__(name):\n    raise SystemExit(3)\n", "broken", "SystemExit: 3"),
+        ("GANREG_API = '1'\n", "incompatible", "it needs plugin interface '1', this ganreg has 1"),
+        ("GANREG_API = True\n", "incompatible", "it needs plugin interface True, this ganreg has 1"),
+        ("class Odd(Exception):\n    def __str__(self):\n        raise ValueError\nraise Odd\n", "broken", "Odd"),
+        ("raise ImportError('\\n\\n  at last\\nmore')\n", "broken", "ImportError: at last"),
+        ("raise ImportError('x' * 10_000)\n", "broken", "ImportError: " + "x" * 300 + " …"),
+        (
+            HOOK.format(hook="components") + "while True:\n        yield Component('loss', 'x', 'x:x', '')\n",
+            "broken",
+            "ValueError: ganreg_components yields more than 10,000 records",
+        ),
+        (
+            HOOK.format(hook="components") + "yield Component('loss', 'x', 'x:x', None)\n",
+            "broken",
+            "TypeError: summary of a Component must be text, got None",
+        ),
+        (
+            HOOK.format(hook="recipes") + "yield Recipe('x', 'x.yaml', '')\n",
+            "broken",
+            "TypeError: path of recipe 'x' must be a pathlib.Path, got str",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:plugin ganreg-odd")
+def test_odd_plugins_are_left_out_with_a_reason(plugin, source: str, status: str, told: str):
+    plugin("odd", source)
+    loaded = plugins.load()
+    loaded.answers("ganreg_components", Component)
+    loaded.answers("ganreg_recipes", Recipe)
+
+    assert loaded.plugins[-1].status == status
+    assert loaded.plugins[-1].reason.endswith(told)
+
+
+@pytest.mark.filterwarnings("ignore:plugin unknown")
+def test_a_distribution_without_name_or_a_file_that_cannot_be_read_stops_nobody(plugin, install, tmp_path):
+    (plugin("odd", "raise ImportError('x')\n") / "ganreg_odd-1.0.dist-info" / "METADATA").unlink()
+    assert [(one.name, one.distribution, one.version) for one in plugins.load().plugins][1:] == [("odd", "unknown", "")]
+
+    info = tmp_path / "site-torn" / "ganreg_torn-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "entry_points.txt").write_text("[ganreg]\nno equals sign\n")
+    install(info.parent)
+    with pytest.warns(PluginWarning, match=r"the entry points of a distribution cannot be read \(.*ganreg_torn"):
+        assert [one.name for one in plugins.load().plugins] == ["builtin", "odd"]
+
+
+def test_names_are_compared_as_package_indexes_do(plugin, monkeypatch: pytest.MonkeyPatch):
+    plugin("some_thing", "import ganreg\n")
+    assert plugins.load(blocked=["Ganreg-Some.Thing"]).plugins[-1].status == "blocked"
+    monkeypatch.setenv("GANREG_PLUGINS", "GANREG_some-thing")
+    assert plugins.load().plugins[-1].status == "ok"
+
+
+def test_a_plugin_that_is_slow_to_import_is_named_while_it_is_waited_for(plugin, monkeypatch: pytest.MonkeyPatch, capfd):
+    monkeypatch.setattr(plugins, "SLOW_SECONDS", 0.05)
+    plugin("slow", "import time\ntime.sleep(0.5)\n")
+    plugins.load()
+
+    assert capfd.readouterr().err == "still importing plugin ganreg-slow 1.0 (slow); leave it out with --no-plugin slow\n"

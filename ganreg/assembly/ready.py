@@ -173,7 +173,7 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
     most = settings.max_nonfinite if settings.on_nonfinite == "skip" else None
     gate = Gate(networks, device, clip=settings.clip, scalers=scalers, ranks=ranks, most_skips=most)
     rollbacks = Rollbacks(settings.max_nonfinite) if settings.on_nonfinite == "rollback" else None
-    stateful = [*parts.regularizers, *([parts.augmentation] if parts.augmentation is not None else [])]
+    stateful = [*parts.regularizers, *([parts.augmentation] if parts.augmentation is not None else []), parts.loss]
     state = State(
         gan=parts.gan,
         ema=_averaging(parts.gan.generator, settings),

@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from queue import Empty, Queue
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -106,58 +107,64 @@ def _loading_failed(line: dict[str, str]) -> GanregError:
 
 def _run(asked: dict[str, Any], timeout: float) -> Iterator[dict[str, Any]]:
     """What the process tells, but what it is doing.  Raises PluginError when it hangs or dies."""
-    words = [sys.executable, "-P", "-m", "ganreg.testing"]
+    reading, writing = os.pipe()  # apart from stdout, where anything may be printed
+    words = [sys.executable, "-P", "-m", "ganreg.testing", str(writing)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # it finds what we find, and no more
     child = subprocess.Popen(
-        words, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        words, env=environment, stdin=subprocess.PIPE, stdout=2, pass_fds=(writing,), text=True, start_new_session=True
     )
-    assert child.stdin is not None
-    assert child.stdout is not None
+    os.close(writing)
     lines: Queue[str] = Queue()
-    reader = threading.Thread(target=_read, args=(child.stdout, lines), daemon=True)
-    reader.start()
+    threading.Thread(target=_read, args=(reading, lines), daemon=True).start()
     doing = "starting"
     try:
         with suppress(BrokenPipeError):
-            child.stdin.write(json.dumps(asked) + "\n")
-            child.stdin.close()
-        while said := _next(lines, timeout, asked["plugin"], doing):
+            print(json.dumps(asked), file=child.stdin, flush=True)  # left open: it ends when we do
+        while said := _next(lines, timeout, child):
             line = json.loads(said)
+            if "done" in line:
+                return
             doing = line.get("doing", doing)
             if "doing" not in line:
                 yield line
-        if status := child.wait():
-            how = f"signal {-status}" if status < 0 else f"status {status}"
-            raise PluginError(
-                f"the process that checked plugin {asked['plugin']} ended with {how} while {_at(doing)}",
-                at=asked["plugin"],
-                fix="see what it said above; a part must not end the process",
-            )
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(1.0)  # a pipe ends a moment before its process
+        raise _ended(asked["plugin"], child.poll(), _at(doing), timeout)
     finally:
         _kill(child)
-        reader.join()
-        child.stdout.close()
+        with suppress(BrokenPipeError):
+            child.stdin.close()  # type: ignore[union-attr]
 
 
 def _at(doing: str) -> str:
-    return doing if " " in doing else f"it ran {doing}" if doing != "starting" else doing
+    return doing if " " in doing or doing == "starting" else f"it ran {doing}"
 
 
-def _next(lines: Queue[str], timeout: float, plugin: str, doing: str) -> str:
-    try:
-        return lines.get(timeout=timeout)
-    except Empty:
-        raise PluginError(
-            f"plugin {plugin} was not done within {timeout:g} s while {_at(doing)}; the process was killed",
-            at=plugin,
-            fix="let it do less, above all at import, or give it longer with --timeout",
-        ) from None
+def _next(lines: Queue[str], timeout: float, child: subprocess.Popen[str]) -> str:
+    """The next line; none where the process has died or the time is up.  What it has started may hold the pipe open."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        with suppress(Empty):
+            return lines.get(timeout=0.1)
+        if child.poll() is not None and lines.empty():
+            break
+    return ""
 
 
-def _read(stream: IO[str], lines: Queue[str]) -> None:
+def _ended(plugin: str, status: int | None, doing: str, timeout: float) -> PluginError:
+    if status is None:
+        what = f"plugin {plugin} was not done within {timeout:g} s while {doing}; the process was killed"
+        return PluginError(what, at=plugin, fix="let it do less, above all at import, or give it longer with --timeout")
+    how = f"signal {-status}" if status < 0 else f"status {status}"
+    what = f"the process that checked plugin {plugin} ended with {how} while {doing}"
+    return PluginError(what, at=plugin, fix="see what it said above; a part must not end the process")
+
+
+def _read(pipe: int, lines: Queue[str]) -> None:
     """Each line, then an empty one."""
-    for line in stream:
-        lines.put(line)
+    with os.fdopen(pipe, encoding="utf-8") as stream:
+        for line in stream:
+            lines.put(line)
     lines.put("")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from ganreg.errors import NameConflictError, StorageError, UsageError
 
 TEMPLATE = Path(__file__).parents[1] / "templates" / "plugin"
 PACKAGE = "ganreg_my_idea"
+LONGEST = 60
 OFFERED = tuple(kind for kind in KINDS if (TEMPLATE / PACKAGE / f"{kind}.py").is_file())
 HIDDEN = {"gitignore": ".gitignore", "workflow.yml": ".github/workflows/tests.yml"}
 """Files of the template whose real names begin with a dot, or lie in a folder that does."""
@@ -39,16 +42,18 @@ def new(context: click.Context, name: str, kinds: tuple[str, ...], out: str | No
     For example: ganreg plugins new my-idea --kind generator --kind loss
     """
     short = name.removeprefix("ganreg-")
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", short):
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", short) or len(short) > LONGEST:
         raise UsageError(
-            f"a plugin's name has lower case letters, digits and '-' between them, got '{name}'", at="NAME", fix="my-idea"
+            f"a plugin's name has up to {LONGEST} lower case letters, digits and '-' between them, got '{name}'",
+            at="NAME",
+            fix="my-idea",
         )
     chosen = [kind for kind in KINDS if kind in (kinds or ("loss",))]
     _refuse_taken(context, short, chosen)
     folder = expanded(out or f"ganreg-{short}")
     _write(folder, short, chosen)
     output.say(f"{folder}: {', '.join(chosen)}")
-    output.say(f"  cd {folder} && pip install -e '.[test]' && pytest")
+    output.say(f"  cd {shlex.quote(str(folder))} && pip install -e '.[test]' && pytest")
     output.say(f"  ganreg train {usage(short, chosen)}")
 
 
@@ -61,7 +66,12 @@ def usage(name: str, kinds: Sequence[str]) -> str:
 
 
 def _refuse_taken(context: click.Context, name: str, kinds: Sequence[str]) -> None:
-    for offer in session_of(context).registry().components():
+    registry = session_of(context).registry()
+    for plugin in registry.plugins.plugins:
+        if plugin.name == name:
+            what = f"a plugin named '{name}' is there already: {plugin.origin}"
+            raise NameConflictError(what, at="NAME", fix="choose another name")
+    for offer in registry.components():
         if offer.record.name == name and offer.record.kind in kinds:
             raise NameConflictError(
                 f"{offer.record.kind} '{name}' is offered by {offer.plugin.origin} already",
@@ -83,7 +93,9 @@ def _write(folder: Path, name: str, kinds: Sequence[str]) -> None:
                     path = unfinished / _named(_real_name(source.relative_to(TEMPLATE)), name)
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_text(_filled(source.read_text(encoding="utf-8"), name, kinds), encoding="utf-8")
-            unfinished.chmod(0o755)
+            mask = os.umask(0)
+            os.umask(mask)
+            unfinished.chmod(0o777 & ~mask)
             unfinished.rename(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)

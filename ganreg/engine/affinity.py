@@ -25,7 +25,7 @@ def kept_apart(ranks: Ranks, device: torch.device) -> Iterator[None]:
     """While training on processors, keep to a share of those that may be used; all ranks must come here."""
     can = device.type == "cpu" and TASKS.is_dir()
     allowed = sorted(os.sched_getaffinity(0)) if can else []
-    here = (platform.node(), allowed)
+    here = (*_machine(), allowed)
     told = ranks.gather(here, "the processors were shared out")
     beside = [rank for rank, other in enumerate(told) if other == here]
     mine = share(allowed, beside.index(ranks.rank), len(beside))
@@ -52,5 +52,11 @@ def _keep_to(processors: Iterable[int]) -> None:
     for task in TASKS.iterdir():
         try:
             os.sched_setaffinity(int(task.name), chosen)
-        except ProcessLookupError:
+        except OSError:  # ended meanwhile, or not ours to say: training goes on where it is
             continue
+
+
+def _machine() -> tuple[str, str]:
+    """Name and start: containers on two machines may have one name."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return platform.node(), boot.read_text(encoding="ascii") if boot.is_file() else ""

@@ -35,11 +35,12 @@ _statuses: dict[tuple[str, str], KernelStatus] = {}
 class FusedLoss:
     """A pointwise loss with a kernel of its own.
 
-    `struct` names the template in the file `functor`; it is built from the target and the parameter and gives loss and
-    derivative of a logit.  `formula(logits, target, parameter)` gives the same in plain torch.
+    `struct` names the template in the file `functor`, which includes nothing and takes no name of csrc/pointwise.h; it is built
+    from the target and the parameter and gives loss and derivative of a logit.  `formula(logits, target, parameter)` gives the
+    same in plain torch.
 
-    Raises ValueError for a name that is not of lower case letters, digits and '-', or a struct that the file does not hold;
-    OSError when the file cannot be read.
+    Raises ValueError for a name that is not of lower case letters, digits and '-', or a struct that the file does not hold,
+    and for a file that includes others; OSError when the file cannot be read.
     """
 
     def __init__(self, name: str, *, struct: str, functor: Path, formula: Formula) -> None:
@@ -48,6 +49,8 @@ class FusedLoss:
         text = Path(functor).read_text(encoding="utf-8")
         if not re.search(rf"\bstruct\s+{re.escape(struct)}\b", text):
             raise ValueError(f"expected {functor} to hold 'struct {struct}'")
+        if re.search(r"^\s*#\s*include", text, re.MULTILINE):
+            raise ValueError(f"expected {functor} to include nothing: it is compiled inside ganreg's own namespace")
         self.functor = Functor(name, struct, text)
         self._formula = formula
         self._operators: dict[tuple[str, str], Any] = {}
@@ -98,12 +101,15 @@ class FusedLoss:
 
     def _decide(self, device: str) -> KernelStatus:
         mode = library.mode()
-        if device not in library.KEYS:
-            return KernelStatus("reference", reason=f"there is no native kernel for {device} tensors")
-        status = KernelStatus("reference", reason="GANREG_KERNEL=reference") if mode == "reference" else self._build(device)
+        if mode == "reference":
+            status = KernelStatus("reference", reason="GANREG_KERNEL=reference")
+        elif device not in library.KEYS:
+            status = KernelStatus("reference", reason=f"there is no native kernel for {device} tensors")
+        else:
+            status = self._build(device)
         if status.kind == "reference" and mode == "native":
             raise library.unavailable(status.reason, status.last_lines)
-        if status.kind == "reference" and mode == "auto":
+        if status.kind == "reference" and mode == "auto" and device in library.KEYS:
             library.tell_once(f"ganreg: the loss '{self.functor.name}' runs on its formula: {status.reason}")
         return status
 
@@ -116,9 +122,14 @@ class FusedLoss:
         if refused := library.load(built.path):
             return KernelStatus("reference", reason=refused, compiler=built.compiler)
         _declare(self.functor.namespace)
-        return KernelStatus("compiled", built.path, "", built.compiler)
+        status = KernelStatus("compiled", built.path, "", built.compiler)
+        return library.with_variant(status, self.functor.namespace) if device == "cpu" else status
 
     def _call(self, form: str, logits: tuple[Tensor, ...], rest: tuple[Any, ...]) -> Any:
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            raise NotImplementedError("a fused loss is not differentiable under torch.func: use the scalar methods there")
+        if rest[4] not in ("mean", "sum", *["none"] * (len(logits) == 1)):
+            raise ValueError(f"expected a reduction of mean or sum, for one side also none, got '{rest[4]}'")
         device = logits[0].device.type
         operator = self._operators.get((form, device))
         if operator is None and self.status(device).kind != "reference":

@@ -102,7 +102,7 @@ def use_variant(name: str) -> None:
     if kernel_status().kind == "reference":
         raise _bad_variant(name, "there is no native kernel")
     with _lock:
-        _statuses["cpu"] = _with_variant(_statuses["cpu"], name)
+        _statuses["cpu"] = _with_variant(_statuses["cpu"], name, torch.ops.ganreg)
 
 
 def mode() -> str:
@@ -118,16 +118,26 @@ def mode() -> str:
 def _decide(wanted_mode: str, device: str) -> KernelStatus:
     if wanted_mode == "reference":
         return KernelStatus("reference", reason="GANREG_KERNEL=reference")
+    _wanted()
+    status = _find(device)
+    return with_variant(status, "ganreg") if status.kind != "reference" and device == "cpu" else status
+
+
+def _wanted() -> str:
+    """What `GANREG_CPU` says.  Raises UsageError."""
     wanted = os.environ.get("GANREG_CPU", "")
     if wanted and wanted not in VARIANTS:
         raise _bad_variant(wanted, f"expected one of {', '.join(VARIANTS)}")
-    status = _find(device)
-    if status.kind == "reference" or device != "cpu":
-        return status
+    return wanted
+
+
+def with_variant(status: KernelStatus, namespace: str) -> KernelStatus:
+    """Let a library that was loaded run as `GANREG_CPU` says.  Raises UsageError, and then every call of it refuses."""
+    operators = getattr(torch.ops, namespace)
     try:
-        return _with_variant(status, wanted)
+        return _with_variant(status, _wanted(), operators)
     except UsageError:
-        torch.ops.ganreg._use_cpu_variant(_REFUSED)  # the library is loaded: later calls reach it without passing here
+        operators._use_cpu_variant(_REFUSED)  # the library is loaded: later calls reach it without passing here
         raise
 
 
@@ -149,8 +159,7 @@ def _find(device: str) -> KernelStatus:
     return KernelStatus("compiled", built.path, refused, built.compiler)
 
 
-def _with_variant(status: KernelStatus, wanted: str) -> KernelStatus:
-    operators = torch.ops.ganreg
+def _with_variant(status: KernelStatus, wanted: str, operators: Any) -> KernelStatus:
     if operators._cpu_variant() == _REFUSED:
         raise _bad_variant(wanted, "the kernel was loaded for instructions that this processor lacks; start a new process")
     if wanted and not operators._use_cpu_variant(VARIANTS.index(wanted)):

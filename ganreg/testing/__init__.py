@@ -23,9 +23,9 @@ import torch
 from ganreg import plugins as plugin_loader
 from ganreg import registry as registries
 from ganreg.contracts import Kind
-from ganreg.errors import UnknownNameError, did_you_mean
+from ganreg.errors import GanregError, UnknownNameError, did_you_mean
 from ganreg.testing import common, losses, networks, others
-from ganreg.testing.subject import Subject
+from ganreg.testing.subject import Subject, expect
 
 BY_KIND: Mapping[Kind, Sequence[Callable[[Subject], None]]] = {
     "generator": networks.GENERATOR,
@@ -93,7 +93,7 @@ def checks_of_plugin(plugin: str, settings: Mapping[str, Mapping[str, Any]] | No
                 fix=f"name one of {', '.join(named) or 'its components, of which there are none'}",
             )
     for one in mine:
-        if one in registry.plugins.broken:
+        if one.status != "ok":
             raise plugin_loader.failure(one)
         if one.distribution != "ganreg" and not one.sha256:
             source = one.source.partition(":")[0]
@@ -101,7 +101,11 @@ def checks_of_plugin(plugin: str, settings: Mapping[str, Mapping[str, Any]] | No
     for offer, short in zip(offered, named, strict=True):
         bare = offer.record.name
         full = f"{offer.plugin.distribution}:{bare}" if offer.plugin.distribution != "ganreg" else bare
-        for check in checks_of(offer.record.kind, full, (settings or {}).get(short)):
+        try:
+            checks = checks_of(offer.record.kind, full, (settings or {}).get(short))
+        except GanregError as error:
+            checks = [Check(f"{short}-can_be_imported", lambda error=error: expect(False, str(error.what)))]  # type: ignore[misc]
+        for check in checks:
             yield Check(check.name.replace(full, bare), check.run)
 
 

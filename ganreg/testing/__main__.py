@@ -1,15 +1,17 @@
 """`python -m ganreg.testing`: the kit in a process of its own, for `ganreg plugins check`.
 
-Reads one JSON object from stdin: plugin, files, blocked, settings.  Writes a line of JSON for each thing that happens: `doing`
-before it; `passed`, `failed` or `not_run` with `why` after it; `error` where the plugin does not load.  What a plugin prints
-goes to stderr.
+Reads a line of JSON from stdin: plugin, files, blocked, settings; where stdin ends, whoever asked has gone, and so do we.
+Writes a line of JSON for each thing that happens into the pipe whose number is the first argument: `doing` before it; `passed`,
+`failed` or `not_run` with `why` after it; `error` where the plugin does not load; `done` at the end, unless we have died.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from pathlib import Path
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 def main() -> int:
     """Check one plugin -> exit status: 0 once everything has been told."""
     asked = json.loads(sys.stdin.readline())
-    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    threading.Thread(target=_end_with_the_asker, daemon=True).start()
+    lines = os.fdopen(int(sys.argv[1]), "w", encoding="utf-8")
 
     def tell(**line: Any) -> None:
         print(json.dumps(line), file=lines, flush=True)
@@ -49,7 +51,15 @@ def main() -> int:
         raised = next((one.error for one in broken if asked["plugin"] in (one.name, one.distribution)), error.__cause__)
         trace = "".join(traceback.format_exception(raised)) if raised is not None else ""
         tell(error=error.code, what=error.what, at=error.at, fix=error.fix, trace=trace)
+    tell(done=True)
     return 0
+
+
+def _end_with_the_asker() -> None:
+    sys.stdin.read()
+    if hasattr(os, "killpg"):
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 def _outcome(check: Check) -> dict[str, str]:
@@ -58,7 +68,7 @@ def _outcome(check: Check) -> dict[str, str]:
     except SkipTest as skipped:
         return {"not_run": check.name, "why": str(skipped)}
     except BaseException as error:
-        return {"failed": check.name, "why": _told(error), "trace": traceback.format_exc()}
+        return {"failed": check.name, "why": _told(error)}
     return {"passed": check.name}
 
 

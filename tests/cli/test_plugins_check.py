@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,6 +97,72 @@ def test_a_part_that_ends_the_process_is_named_with_its_check(run: Run, plugin: 
     assert status == 3
     assert "ok       loss-odd-keeps_its_settings_in_yaml" in out
     assert "ended with status 9 while it ran loss-odd-gives_one_number" in err
+
+
+def test_a_plugin_that_leaves_quietly_has_not_passed(run: Run, plugin: Write):
+    plugin("odd", loss(first="import os; os._exit(0)"))
+    status, out, err = run("plugins", "check", "odd")
+
+    assert (status, out) == (3, "")
+    assert "the process that checked plugin odd ended with status 0 while importing it" in err
+
+
+LEFT = """
+import atexit, os, time
+atexit.register(time.sleep, 100)
+if os.fork() == 0:
+    time.sleep(100)
+    os._exit(0)
+"""
+
+
+def test_what_a_plugin_left_running_keeps_nobody(run: Run, tmp_path: Path):
+    (tmp_path / "left.py").write_text(LEFT + loss())
+    began = time.monotonic()
+    status, out, _ = run("plugins", "check", "left", "--plugin", str(tmp_path / "left.py"), "--timeout", "60")
+
+    assert status == 3
+    assert "ok       loss-odd-tells_its_equilibrium" in out
+    assert time.monotonic() - began < 90  # neither of the two sleepers was waited for
+
+
+def test_one_part_that_cannot_be_imported_hides_no_other(run: Run, plugin: Write):
+    plugin("odd", loss() + '    yield ganreg.Component("loss", "gone", "no_such_module:Gone", "Words.")\n')
+    status, out, _ = run("plugins", "check", "odd", "--json")
+    told = {one["check"]: one for one in json.loads(out)}
+
+    assert status == 3
+    assert "No module named 'no_such_module'" in told["loss-gone-can_be_imported"]["why"]
+    assert told["loss-odd-gives_one_number"]["outcome"] == "passed"
+
+
+def test_a_plugin_that_is_left_out_has_not_passed(run: Run, plugin: Write):
+    plugin("odd", loss())
+    status, out, err = run("plugins", "check", "odd", "--no-plugin", "odd")
+
+    assert (status, out) == (3, "")
+    assert "left out by --no-plugin" in err
+
+
+def test_whoever_is_ended_takes_the_process_along(plugin: Write, tmp_path: Path):
+    site = plugin("odd", "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(100)\n")
+    words = [sys.executable, "-m", "ganreg", "plugins", "check", "odd"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(Path(__file__).parents[2])])}
+    asker = subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        pid = int(eventually(lambda: (tmp_path / "pid").read_text() if (tmp_path / "pid").is_file() else ""))
+    finally:
+        asker.kill()
+        asker.wait()
+
+    assert eventually(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2])
+
+
+def eventually(found: Callable[[], object]) -> Any:
+    end = time.monotonic() + 90
+    while not (answer := found()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return answer
 
 
 def test_a_part_that_exits_fails_that_check_alone(run: Run, plugin: Write):

@@ -81,7 +81,9 @@ def test_every_word_of_the_template_bears_the_new_name(run: Run, place: Path):
     ("words", "status", "told"),
     [
         (["hinge"], 3, "error[GR202]: loss 'hinge' is offered by ganreg"),
-        (["My_Idea"], 2, "a plugin's name has lower case letters, digits and '-' between them, got 'My_Idea'"),
+        (["My_Idea"], 2, "a plugin's name has up to 60 lower case letters, digits and '-' between them, got 'My_Idea'"),
+        (["x" * 61], 2, "up to 60 lower case letters"),
+        (["builtin"], 3, "error[GR202]: a plugin named 'builtin' is there already: ganreg"),
         (["x", "--kind", "metric"], 2, "'metric' is not one of"),
         (["x", "--out", "."], 2, ". exists already"),
         (["x", "--out", "/dev/null/x"], 6, "error[GR501]: the plugin cannot be written"),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import ganreg
-from ganreg.errors import KernelError
+from ganreg.errors import KernelError, UsageError
 from ganreg.ops import fused_loss, jit, library
 from ganreg.ops.pointwise_loss import pointwise_loss, pointwise_loss_pair
 from ganreg.statistics import logit_statistics
@@ -160,14 +160,42 @@ def test_a_name_or_struct_that_cannot_be_is_refused_at_once(make, settings, told
         make(**settings)
 
 
+def test_a_file_that_includes_others_is_refused(make):
+    with pytest.raises(ValueError, match="to include nothing"):
+        make("#include <cmath>\n" + AGAIN)
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_what_it_cannot_differentiate_or_reduce_is_refused(make):
+    loss = make()
+    with pytest.raises(NotImplementedError, match="use the scalar methods"):
+        torch.func.grad(lambda x: loss.single(x, target=1.0).value)(draw(3))
+    with pytest.raises(ValueError, match="expected a reduction of mean or sum"):
+        loss.pair(draw(3), draw(3), real_target=1.0, fake_target=0.0, reduction="none")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(("asked", "told"), [("scalar", "scalar"), ("bogus", "GANREG_CPU: expected one of")])
+def test_the_variant_is_chosen_as_it_is_for_ours(make, monkeypatch: pytest.MonkeyPatch, asked: str, told: str):
+    monkeypatch.setenv("GANREG_CPU", asked)
+    loss = make(AGAIN + f"// {asked}\n")
+    if asked == "bogus":
+        for call in (loss.status, lambda: loss.single(draw(3), target=1.0)):
+            with pytest.raises(UsageError, match=told):
+                call()
+    else:
+        assert loss.status().kind == "reference" or loss.status().variant == told
+
+
 def test_asking_for_it_compiles_nothing():
     code = (
         "import pathlib, ganreg\n"
         "path = pathlib.Path(__import__('sys').argv[1])\n"
-        "ganreg.FusedLoss('a', struct='A', functor=path, formula=None)\n"
+        "ganreg.FusedLoss('a', struct='Huber', functor=path, formula=None)\n"
         "import sys; assert 'torch.utils.cpp_extension' not in sys.modules"
     )
-    header = Path(__file__).parents[2] / "csrc" / "pointwise.h"
-    done = subprocess.run([sys.executable, "-c", code.replace("'A'", "'Hinge'"), str(header)], capture_output=True, text=True)
+    header = Path(__file__).parents[2] / "examples" / "ganreg-native-loss" / "ganreg_native_loss" / "huber.h"
+    done = subprocess.run([sys.executable, "-c", code, str(header)], capture_output=True, text=True)
 
     assert done.returncode == 0, done.stderr

@@ -127,7 +127,7 @@ def test_a_compiled_library_is_chosen_over_a_damaged_prebuilt_one(monkeypatch, t
     damaged.write_text("not a library")
     monkeypatch.setattr(library, "_prebuilt", lambda device="cpu": damaged)
     monkeypatch.setattr(jit, "build", lambda device: jit.Build(tmp_path / "ganreg_cpu.so", "c++ 12"))
-    monkeypatch.setattr(library, "_with_variant", lambda status, wanted: status)
+    monkeypatch.setattr(library, "_with_variant", lambda status, *_: status)
     real_load = library.load
     monkeypatch.setattr(library, "load", lambda path: real_load(path) if path == damaged else "")
 

@@ -12,6 +12,7 @@ import torch
 
 from ganreg.contracts import STATISTICS, Observer
 from ganreg.engine.run import Run
+from ganreg.engine.signals import Terminated
 from ganreg.engine.work import Work
 from ganreg.errors import GanregError, StorageError
 
@@ -96,13 +97,14 @@ class Observers:
 
     def _tell(self, observers: Sequence[Observer], call: Callable[[Observer], object]) -> None:
         device = self.run.state.device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        as_it_was = torch.set_grad_enabled(torch.is_grad_enabled())
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), as_it_was:
             for observer in list(observers):
                 try:
                     call(observer)
-                except GanregError:
+                except (GanregError, Terminated):
                     raise
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     if getattr(observer, "required", False) and isinstance(error, OSError):
                         raise StorageError(
                             f"the run's files cannot be written: {error.strerror or error}",

@@ -56,6 +56,13 @@ def unchanged(tell: Callable[[str], object]) -> Iterator[None]:
             tell(", ".join(changed))
 
 
+@contextmanager
+def kept() -> Iterator[None]:
+    """Around code that may change what it likes: it is put back without a word."""
+    with unchanged(lambda _: None):
+        yield
+
+
 def _held() -> list[Held]:
     found = [
         Held("Python's random numbers", random.getstate, random.setstate, harmless=_drew_a_few),
@@ -67,6 +74,7 @@ def _held() -> list[Held]:
         ),
         Held("how warnings are shown", lambda: warnings.showwarning, lambda was: setattr(warnings, "showwarning", was)),
         Held("the working directory", _directory, os.chdir),
+        Held("where errors are written", lambda: sys.stderr, lambda was: setattr(sys, "stderr", was)),
     ]
     if threading.current_thread() is threading.main_thread():
         found += [

@@ -17,7 +17,7 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, distributions, entry_points
@@ -71,9 +71,14 @@ class Plugin:
         """ "ganreg-foo 1.2"."""
         return f"{self.distribution} {self.version}".strip()
 
+    @property
+    def named(self) -> str:
+        """ "ganreg-foo 1.2 (foo)": also its entry point, so that it can be found and left out."""
+        return self.origin if self.sha256 else f"{self.origin} ({self.name})"
+
     def changed(self, what: str) -> None:
         """Warn that importing it, or a part of it, changed what is everybody's."""
-        told = f"plugin {self.origin} ({self.name}) changed {what} when it was imported; put back"
+        told = f"plugin {self.named} changed {what} when it was imported; put back"
         warnings.warn(printable(told), PluginWarning, stacklevel=2)
 
 
@@ -111,7 +116,7 @@ class Plugins:
                             raise ValueError(f"{hook} yields more than {MOST_RECORDS:,} records")
                         own.append(Offer(record, plugin))
             except KeyboardInterrupt:
-                raise KeyboardInterrupt(f"interrupted while asking plugin {plugin.origin} for its {hook}") from None
+                raise KeyboardInterrupt(f"interrupted while asking plugin {plugin.named} for its {hook}") from None
             except BaseException as error:
                 self._fail(plugin, "broken", error)
                 continue
@@ -132,7 +137,7 @@ class Plugins:
             self.manager.unregister(name=plugin.name)
         if os.environ.get("GANREG_RAISE_PLUGIN_ERRORS") == "1":
             raise failure(plugin) from error
-        told = f"plugin {plugin.origin} ({plugin.name}) is left out: {plugin.reason}"
+        told = f"plugin {plugin.named} is left out: {plugin.reason}"
         warnings.warn(printable(told), PluginWarning, stacklevel=2)
 
 
@@ -144,14 +149,15 @@ def load(*, files: Sequence[Path] = (), blocked: Iterable[str] = ()) -> Plugins:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     loaded = Plugins(manager)
-    left_out = {_normal(name) for name in blocked}
+    left_out = {_normal(name): name for name in blocked}
     for entry, (distribution, version) in _entry_points():
         plugin = Plugin(entry.name, distribution, version, entry.value)
         loaded.plugins.append(plugin)
-        if {_normal(entry.name), _normal(distribution)} & left_out or not _allowed(entry, distribution):
+        if {_normal(entry.name), _normal(distribution)} & left_out.keys() or not _allowed(entry, distribution):
             plugin.status, plugin.reason = "blocked", "left out by --no-plugin or GANREG_PLUGINS"
         else:
             _register(loaded, plugin, lambda entry=entry: _loaded(entry))  # type: ignore[misc]
+    _tell_unknown(loaded.plugins, {"--no-plugin": left_out, "GANREG_PLUGINS": _switched()})
     for file in files:
         importer = _importer(file)
         plugin = Plugin(file.stem, str(file), "", str(file), sha256=hashlib.sha256(file.read_bytes()).hexdigest())
@@ -165,7 +171,7 @@ def load(*, files: Sequence[Path] = (), blocked: Iterable[str] = ()) -> Plugins:
 def failure(plugin: Plugin) -> PluginError:
     """The error for something that was asked of a plugin that failed."""
     return PluginError(
-        f"plugin {plugin.origin} failed to load: {plugin.reason}",
+        f"plugin {plugin.named} failed to load: {plugin.reason}",
         at=plugin.source,
         fix="update or uninstall it, or leave it out with GANREG_PLUGINS; ganreg plugins list shows all",
     )
@@ -223,12 +229,28 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def _switched() -> dict[str, str]:
+    """The names in GANREG_PLUGINS as compared, and as given."""
+    names = [name.strip() for name in os.environ.get("GANREG_PLUGINS", "").split(",")]
+    return {_normal(name): name for name in names if name}
+
+
 def _allowed(entry: EntryPoint, distribution: str) -> bool:
-    switch = os.environ.get("GANREG_PLUGINS", "").strip()
-    if not switch or entry is BUILTIN:
+    names = _switched().keys()
+    if not names or entry is BUILTIN:
         return True
-    names = {_normal(name.strip()) for name in switch.split(",")}
     return "off" not in names and bool(names & {_normal(entry.name), _normal(distribution)})
+
+
+def _tell_unknown(plugins: Sequence[Plugin], switches: Mapping[str, Mapping[str, str]]) -> None:
+    """A name that no plugin has is probably misspelt, and what it should leave out, or let in, is not."""
+    known = sorted({name for plugin in plugins for name in (plugin.name, plugin.distribution)})
+    has = {_normal(name) for name in known}
+    for switch, names in switches.items():
+        for normal, name in names.items():
+            if normal not in has | {"off"}:
+                told = f"{switch} names '{name}', which no installed plugin is called.{did_you_mean(name, known)}"
+                warnings.warn(printable(told), PluginWarning, stacklevel=2)
 
 
 def _register(loaded: Plugins, plugin: Plugin, importer: Callable[[], ModuleType]) -> None:
@@ -262,12 +284,14 @@ def _register(loaded: Plugins, plugin: Plugin, importer: Callable[[], ModuleType
         loaded._fail(plugin, "broken", error)
         return
     plugin.hooks = tuple(sorted(caller.name for caller in manager.get_hookcallers(module) or ()))
+    if not plugin.hooks:
+        plugin.reason = "it offers nothing: no function of it is marked with @ganreg.hookimpl"
 
 
 @contextmanager
 def _told_if_slow(plugin: Plugin) -> Iterator[None]:
     """Who is waited for, once it takes long: it may never end."""
-    told = printable(f"still importing plugin {plugin.origin} ({plugin.name}); leave it out with --no-plugin {plugin.name}")
+    told = printable(f"still importing plugin {plugin.named}; leave it out with --no-plugin {plugin.name}")
     timer = threading.Timer(SLOW_SECONDS, lambda: print(told, file=sys.stderr, flush=True))
     timer.daemon = True
     timer.start()

@@ -32,7 +32,7 @@ from ganreg.errors import (
     WrongKindError,
     did_you_mean,
 )
-from ganreg.plugins import Offer, Plugins, PluginWarning
+from ganreg.plugins import Offer, Plugin, Plugins, PluginWarning
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -63,11 +63,16 @@ class Part:
     """A component that was found: its record, who offers it, its factory and the model of its settings."""
 
     component: Component
-    origin: str
+    plugin: Plugin
     factory: Callable[..., Any]
     model: type[BaseModel]
     called: str = ""
     """The name it was asked for by: bare, or `distribution:name`; empty means the component's own."""
+
+    @property
+    def origin(self) -> str:
+        """ "ganreg-foo 1.2"."""
+        return self.plugin.origin
 
     @property
     def name(self) -> str:
@@ -96,7 +101,7 @@ class Part:
             raise SettingsError(f"{self.owner} cannot be built: {error}", at=self.owner, fix="change its settings") from error
         except Exception as error:
             raise ContractError(
-                f"{self.owner} of {self.origin} cannot be built: {type(error).__name__}: {error}",
+                f"{self.owner} of {self.plugin.named} cannot be built: {type(error).__name__}: {error}",
                 at=self.component.factory,
                 fix="change its settings, or tell its author",
             ) from error
@@ -136,11 +141,14 @@ class Registry:
         try:
             model = settings_of.model_of(factory, len(GIVEN.get(kind, ())))
         except ContractError as error:
-            raise ContractError(f"{offer.plugin.origin}: {error.what}", at=error.at, fix=error.fix) from error
-        return Part(offer.record, offer.plugin.origin, factory, model, name)
+            raise ContractError(f"{offer.plugin.named}: {error.what}", at=error.at, fix=error.fix) from error
+        return Part(offer.record, offer.plugin, factory, model, name)
 
     def recipe(self, name: str) -> Recipe:
-        """Find a recipe by name or `distribution:name`.  Raises UnknownNameError, NameConflictError."""
+        """Find a recipe by name or `distribution:name`.
+
+        Raises UnknownNameError, NameConflictError, PluginError where its file is not there.
+        """
         offers = _named(self._recipes, name)
         if not offers:
             known = [offer.record.name for offer in self.recipes()]
@@ -149,7 +157,14 @@ class Registry:
                 at="--recipe",
                 fix="ganreg list recipes",
             )
-        return cast("Recipe", _only(offers, f"recipe '{name}'", "--recipe").record)
+        offer = _only(offers, f"recipe '{name}'", "--recipe")
+        if not offer.record.path.is_file():
+            raise PluginError(
+                f"recipe '{name}' of {offer.plugin.named} has no file",
+                at=str(offer.record.path),
+                fix="update or uninstall that plugin",
+            )
+        return cast("Recipe", offer.record)
 
     def create(self, kind: Kind, name: str, *given: Any, settings: Mapping[str, Any] | None = None) -> Any:
         """Find, check and build in one go; `given` is what the kind's factories are passed (`contracts.GIVEN`)."""
@@ -195,13 +210,13 @@ def _only(offers: list[Offer[Any]], what: str, at: str) -> Offer[Any]:
     """The one that is meant: a built-in before any plugin, else the only one.  Raises NameConflictError."""
     built_in = [offer for offer in offers if offer.plugin.name == "builtin"]
     if built_in and len(offers) > 1:
-        shadowing = ", ".join(sorted(offer.plugin.origin for offer in offers if offer not in built_in))
+        shadowing = ", ".join(sorted(offer.plugin.named for offer in offers if offer not in built_in))
         warnings.warn(
             f"{what} is built in; the one from {shadowing} is used as 'distribution:name'", PluginWarning, stacklevel=3
         )
         return built_in[0]
     if len(offers) > 1:
-        origins = " and ".join(sorted(offer.plugin.origin for offer in offers))
+        origins = " and ".join(sorted(offer.plugin.named for offer in offers))
         choices = " or ".join(sorted(f"'{offer.plugin.distribution}:{offer.record.name}'" for offer in offers))
         raise NameConflictError(f"{what} is offered by {origins}", at=at, fix=f"say {choices}, or uninstall one")
     return offers[0]
@@ -213,10 +228,10 @@ def _import(offer: Offer[Component]) -> Callable[..., Any]:
         with nullcontext() if module_name in sys.modules else unchanged(offer.plugin.changed):
             factory = getattr(importlib.import_module(module_name), attribute)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted while importing {offer.record.factory} of {offer.plugin.origin}") from None
+        raise KeyboardInterrupt(f"interrupted while importing {offer.record.factory} of {offer.plugin.named}") from None
     except BaseException as error:
         raise PluginError(
-            f"{offer.record.kind} '{offer.record.name}' of {offer.plugin.origin} failed to load: "
+            f"{offer.record.kind} '{offer.record.name}' of {offer.plugin.named} failed to load: "
             f"{plugin_loader.reason_of(error)}",
             at=offer.record.factory,
             fix="update or uninstall that plugin",
@@ -260,7 +275,7 @@ def _keeps_contract(part: Part, made: Any) -> None:
     missing = [name for name in _MUST_HAVE[kind] if not hasattr(made, name)]
     if missing:
         raise ContractError(
-            f"{part.owner} of {part.origin} made a {type(made).__name__} without {', '.join(missing)}",
+            f"{part.owner} of {part.plugin.named} made a {type(made).__name__} without {', '.join(missing)}",
             at=part.component.factory,
             fix=f"give it what every {kind} has: {', '.join(_MUST_HAVE[kind])}",
         )

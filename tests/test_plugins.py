@@ -207,6 +207,26 @@ def test_a_plugin_may_be_left_out_by_its_name_or_its_distribution(install, name)
     assert found.plugins[1].reason == "left out by --no-plugin or GANREG_PLUGINS"
 
 
+def test_a_switch_that_names_no_plugin_is_told_with_the_nearest(install, monkeypatch):
+    install("foo")
+    monkeypatch.setenv("GANREG_PLUGINS", "foo,bra")
+    with pytest.warns(PluginWarning) as told:
+        plugins.load(blocked=["ganreg-fo"])
+
+    assert [str(one.message) for one in told] == [
+        "--no-plugin names 'ganreg-fo', which no installed plugin is called. Did you mean 'ganreg-foo'?",
+        "GANREG_PLUGINS names 'bra', which no installed plugin is called.",
+    ]
+
+
+def test_a_plugin_without_a_hook_is_ok_and_says_why_it_offers_nothing(plugin):
+    plugin("idle", "def ganreg_components(): ...\n")
+    found = plugins.load().plugins[-1]
+
+    assert (found.name, found.status, found.hooks) == ("idle", "ok", ())
+    assert found.reason == "it offers nothing: no function of it is marked with @ganreg.hookimpl"
+
+
 def test_even_the_built_in_parts_may_be_left_out(install):
     install("foo")
     found, _ = loaded(blocked=["builtin"])

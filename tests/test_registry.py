@@ -88,7 +88,7 @@ def test_two_distributions_with_one_name_are_both_named_in_either_order(install,
     with pytest.raises(NameConflictError) as told:
         ganreg.create("loss", "twin")
 
-    assert told.value.what == "loss 'twin' is offered by ganreg-bar 2.0 and ganreg-foo 1.0"
+    assert told.value.what == "loss 'twin' is offered by ganreg-bar 2.0 (bar) and ganreg-foo 1.0 (foo)"
     assert told.value.fix == "say 'ganreg-bar:twin' or 'ganreg-foo:twin', or uninstall one"
     assert (told.value.code, told.value.exit_code) == ("GR202", 3)
 
@@ -106,7 +106,7 @@ def test_a_distribution_says_which_one_is_meant(install, name, origin):
 @pytest.mark.parametrize("order", [("foo", "bar"), ("bar", "foo")])
 def test_a_bare_name_that_is_built_in_means_the_built_in_with_one_warning(install, order):
     install(*order)
-    with pytest.warns(PluginWarning, match=r"loss 'hinge' is built in; the one from ganreg-bar 2\.0 is used as") as told:
+    with pytest.warns(PluginWarning, match=r"'hinge' is built in; the one from ganreg-bar 2\.0 \(bar\) is used as") as told:
         loss = ganreg.create("loss", "hinge")
 
     assert len(told) == 1
@@ -124,14 +124,18 @@ def test_a_distribution_that_does_not_offer_the_name_is_refused(install):
         ganreg.create("loss", "ganreg-absent:hinge")
 
 
-def test_recipes_follow_the_same_rules(install, plugin):
+def test_recipes_follow_the_same_rules(install, plugin, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     install("foo")
     source = "import ganreg\nfrom pathlib import Path\nfrom ganreg.contracts import Recipe\n@ganreg.hookimpl\n"
     plugin("x", f"{source}def ganreg_recipes():\n    yield Recipe('foo-net', Path('x.yaml'), '')\n")
     found = registry.current()
 
-    with pytest.raises(NameConflictError, match=r"recipe 'foo-net' is offered by ganreg-foo 1\.0 and ganreg-x 1\.0"):
+    with pytest.raises(NameConflictError, match=r"'foo-net' is offered by ganreg-foo 1\.0 \(foo\) and ganreg-x 1\.0 \(x\)"):
         found.recipe("foo-net")
+    with pytest.raises(PluginError, match=r"recipe 'x:foo-net' of ganreg-x 1\.0 \(x\) has no file"):
+        found.recipe("x:foo-net")
+    (tmp_path / "x.yaml").touch()
     assert found.recipe("x:foo-net").path.name == "x.yaml"
     with pytest.raises(UnknownNameError, match=r"no recipe is named 'foo-nett'. Did you mean 'foo-net'. Known: ") as told:
         found.recipe("foo-nett")
@@ -157,7 +161,7 @@ def test_a_broken_plugin_is_blamed_when_something_of_it_may_have_been_asked_for(
     with pytest.warns(PluginWarning):
         found = registry.configure()
 
-    with pytest.raises(PluginError, match=r"plugin ganreg-broken 0\.1 failed to load: ImportError: no module") as told:
+    with pytest.raises(PluginError, match=r"plugin ganreg-broken 0\.1 \(broken\) failed to load: ImportError: no m") as told:
         found.part("loss", name)
     assert (told.value.code, told.value.exit_code, told.value.at) == ("GR201", 3, "ganreg_broken_plugin")
 
@@ -185,7 +189,7 @@ def test_a_blocked_plugin_is_not_blamed(install):
 def test_a_factory_that_is_not_there_is_the_plugins_fault(install):
     install("foo")
 
-    with pytest.raises(PluginError, match=r"loss 'gone' of ganreg-foo 1\.0 failed to load: AttributeError: ") as told:
+    with pytest.raises(PluginError, match=r"loss 'gone' of ganreg-foo 1\.0 \(foo\) failed to load: AttributeError: ") as told:
         ganreg.create("loss", "gone")
     assert (told.value.at, told.value.exit_code) == ("ganreg_foo_parts:no_such_attribute", 3)
 
@@ -194,7 +198,7 @@ def test_a_factory_whose_signature_is_no_configuration_is_the_plugins_fault(plug
     source = "import ganreg\nfrom ganreg.contracts import Component\n@ganreg.hookimpl\ndef ganreg_components():\n"
     plugin("x", f"{source}    yield Component('loss', 'open', 'ganreg_x_plugin:f', '')\n\ndef f(**rest): ...\n")
 
-    with pytest.raises(ContractError, match=r"ganreg-x 1\.0: the parameter '\*\*rest' of .*:f cannot be a setting"):
+    with pytest.raises(ContractError, match=r"ganreg-x 1\.0 \(x\): the parameter '\*\*rest' of .*:f cannot be a setting"):
         ganreg.create("loss", "open")
 
 
@@ -216,7 +220,7 @@ def test_a_factory_that_makes_nothing_is_refused_by_the_methods_it_lacks(install
 
     with pytest.raises(ContractError) as told:
         ganreg.create("loss", "empty")
-    assert told.value.what == "loss 'empty' of ganreg-foo 1.0 made a NoneType without discriminator, generator"
+    assert told.value.what == "loss 'empty' of ganreg-foo 1.0 (foo) made a NoneType without discriminator, generator"
     assert (told.value.code, told.value.exit_code) == ("GR203", 3)
 
 

@@ -233,8 +233,8 @@ def _recipe(layers: Sequence[Document], registry: Registry) -> tuple[str | None,
             raise SettingsError(f"recipe must be a name, got {said[-1]!r}", at=place, fix="ganreg list recipes")
         return said[-1], []
     name = _single("generator", [Document(DEFAULTS), *layers]).name
-    offered = [offer.record for offer in registry.recipes() if offer.record.name == name]
-    if not offered or not _same_data(offered[0], layers):
+    offered = any(offer.record.name == name for offer in registry.recipes())
+    if name is None or not offered or not _same_data(registry.recipe(name), layers):
         return None, []
     return name, [f"recipe: {name}"]
 

@@ -104,10 +104,11 @@ def _run(
     work.signals = Signals(several_ranks=together)
     watched = work.signals.watched() if out is not None or together else nullcontext()
     with watched, recorded(run, registry, out=out, resumed=resumed, numbered=numbered, steal=steal) as writers:
-        plugins = [offer.record for offer in registry.plugins.answers("ganreg_observers", Observer, run=run)]
+        plugins = registry.plugins.answers("ganreg_observers", Observer, run=run)
         dog = Watchdog(stops=run.settings.on_imbalance == "stop")
-        watching = [*([ProgressLine()] if progress else []), dog, *observers, *writers, *plugins]
+        watching = [*([ProgressLine()] if progress else []), dog, *observers, *writers, *(offer.record for offer in plugins)]
         told = Observers(run, [history, *([Agreement()] if together else []), *(watching if work.ranks.is_main else [])])
+        told.origins = {id(offer.record): offer.plugin.named for offer in plugins}
         for writer in writers:
             if isinstance(writer, Checkpoints):
                 writer.tell = told.saved

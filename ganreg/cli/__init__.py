@@ -17,7 +17,8 @@ from ganreg.cli import output
 from ganreg.cli.group import Verbs
 from ganreg.cli.session import Session, with_shared_options
 from ganreg.engine.signals import Terminated
-from ganreg.errors import GanregError, UsageError, did_you_mean
+from ganreg.errors import GanregError, PluginError, UsageError, did_you_mean
+from ganreg.plugins import Plugin
 
 INTERRUPTED = 130
 COMPLETE = "_GANREG_COMPLETE"
@@ -52,8 +53,9 @@ def main(words: Sequence[str] | None = None) -> int:
     with output.prepared():
         if COMPLETE in os.environ:
             return _complete(os.environ[COMPLETE])
+        session = Session()
         try:
-            with ganreg.make_context("ganreg", words, obj=Session()) as context:
+            with ganreg.make_context("ganreg", words, obj=session) as context:
                 ganreg.invoke(context)
             return 0
         except click.exceptions.Exit as left:
@@ -68,7 +70,7 @@ def main(words: Sequence[str] | None = None) -> int:
             output.hush()
             return 0
         except Exception as error:
-            return _tell(error, debug="--debug" in words)
+            return _tell(error, session.running, debug="--debug" in words)
 
 
 def _complete(instruction: str) -> int:
@@ -82,7 +84,7 @@ def _complete(instruction: str) -> int:
         return 1
 
 
-def _tell(error: Exception, *, debug: bool) -> int:
+def _tell(error: Exception, plugin: Plugin | None, *, debug: bool) -> int:
     if debug:
         import traceback
 
@@ -92,6 +94,9 @@ def _tell(error: Exception, *, debug: bool) -> int:
         return error.exit_code
     if isinstance(error, click.ClickException):
         error = _in_our_words(error)
+    if plugin is not None and not isinstance(error, GanregError):
+        what = f"a command of {plugin.named} failed: {type(error).__name__}: {error}"
+        error = PluginError(what, at=_innermost(error), fix="see the traceback with --debug, and tell its author")
     if not isinstance(error, GanregError):
         what = f"{type(error).__name__}: {error}"
         fix = "report this with its traceback" if debug else "see the traceback with --debug, and report it"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from click.shell_completion import CompletionItem
 
 from ganreg.cli.session import session_of
 from ganreg.errors import UsageError, did_you_mean
-from ganreg.plugins import PluginWarning
+from ganreg.plugins import Offer, PluginWarning
+
+if TYPE_CHECKING:
+    from ganreg.registry import Registry
 
 
 class Verbs(click.Group):
@@ -24,14 +27,18 @@ class Verbs(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Ours in the table's order, then the plugins'."""
-        return [*self.verbs, *self._from_plugins(ctx)]
+        return [*self.verbs, *self._offers(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one of ours; ask the plugins only for a verb that is none of ours."""
         if cmd_name in self.verbs:
             module, _, attribute = self.verbs[cmd_name][0].partition(":")
             return cast("click.Command", getattr(import_module(module), attribute))
-        return self._from_plugins(ctx).get(cmd_name)
+        offer = self._offers(ctx).get(cmd_name)
+        if offer is None:
+            return None
+        session_of(ctx).running = offer.plugin
+        return offer.record
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest verb in an error."""
@@ -61,17 +68,20 @@ class Verbs(click.Group):
 
     def _rows(self, ctx: click.Context) -> list[tuple[str, str]]:
         rows = [(name, summary) for name, (_, summary) in self.verbs.items()]
-        return rows + [(name, command.get_short_help_str(80)) for name, command in self._from_plugins(ctx).items()]
+        return rows + [(name, offer.record.get_short_help_str(80)) for name, offer in self._offers(ctx).items()]
 
-    def _from_plugins(self, ctx: click.Context) -> dict[str, click.Command]:
-        if ctx.parent is not None:
-            return {}
-        found: dict[str, click.Command] = {}
-        for offer in session_of(ctx).registry().plugins.answers("ganreg_commands", click.Command):
-            name = offer.record.name or ""
-            if name in self.verbs or name in found:
-                told = f"the command '{name}' of plugin {offer.plugin.origin} is left out: there is one already"
-                warnings.warn(told, PluginWarning, stacklevel=2)
-            else:
-                found[name] = offer.record
-        return dict(sorted(found.items()))
+    def _offers(self, ctx: click.Context) -> dict[str, Offer[click.Command]]:
+        return verbs_of_plugins(session_of(ctx).registry(), self.verbs) if ctx.parent is None else {}
+
+
+def verbs_of_plugins(registry: Registry, taken: Collection[str]) -> dict[str, Offer[click.Command]]:
+    """What plugins add to our verbs, by name; one without a name of its own is told and left out."""
+    found: dict[str, Offer[click.Command]] = {}
+    for offer in registry.plugins.answers("ganreg_commands", click.Command):
+        name = offer.record.name
+        if name and name not in taken and name not in found:
+            found[name] = offer
+            continue
+        which, why = (f"the command '{name}'", "there is one already") if name else ("a command", "it has no name")
+        warnings.warn(f"{which} of plugin {offer.plugin.named} is left out: {why}", PluginWarning, stacklevel=2)
+    return dict(sorted(found.items()))

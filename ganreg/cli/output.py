@@ -26,6 +26,8 @@ def prepared() -> Iterator[None]:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a C locale shows "?" where it has no letter
     with warnings.catch_warnings():
+        if any(action == "error" for action, *_ in warnings.filters):
+            warnings.simplefilter("default", PluginWarning)  # -W error is about code, not about what is installed
         default = warnings.showwarning
         warnings.showwarning = lambda message, category, filename, *rest: (
             complain(f"warning: {message}")
@@ -40,7 +42,7 @@ def say(text: str = "") -> None:
     """A line on stdout; once its reader has gone, nothing."""
     try:
         print(text, flush=True)
-    except OSError:  # a pipe or a terminal that is closed
+    except (OSError, ValueError):  # a pipe or a terminal that is closed
         hush()
 
 
@@ -49,7 +51,7 @@ def complain(text: str) -> None:
     shown = "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
     try:
         print(shown, file=sys.stderr, flush=True)
-    except OSError:
+    except (OSError, ValueError):  # closed, by a plugin perhaps
         hush("stderr")
 
 
@@ -107,7 +109,7 @@ def _flush() -> None:
     for name in streams:
         try:
             _flushed(getattr(sys, name))
-        except OSError:
+        except (OSError, ValueError):
             hush(name)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import cast
 
 import click
 
 from ganreg.cli import output
-from ganreg.cli.group import Verbs
+from ganreg.cli.group import Verbs, verbs_of_plugins
 from ganreg.cli.session import session_of, with_shared_options
 from ganreg.contracts import PLURALS, Component
 from ganreg.plugins import Offer
@@ -24,11 +25,12 @@ PREFIX = "ganreg_"
 def list_plugins(context: click.Context, as_json: bool) -> None:
     """List every plugin: ok, blocked, broken or incompatible, and why."""
     registry = session_of(context).registry()
-    verbs = registry.plugins.answers("ganreg_commands", click.Command)  # before the list: a hook that fails belongs in it
+    taken = cast("Verbs", context.find_root().command).verbs
+    verbs = verbs_of_plugins(registry, taken)  # before the list: a hook that fails belongs in it
     found = registry.plugins.plugins
     offers = registry.components()
     offered = [[offer for offer in offers if offer.plugin is plugin] for plugin in found]
-    added = [[str(verb.record.name) for verb in verbs if verb.plugin is plugin] for plugin in found]
+    added = [[name for name, verb in verbs.items() if verb.plugin is plugin] for plugin in found]
     if as_json:
         output.say_json(
             [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from ganreg.plugins import Plugin
     from ganreg.registry import Registry
 
 
@@ -18,6 +19,7 @@ class Session:
 
     files: list[Path] = field(default_factory=list)
     blocked: list[str] = field(default_factory=list)
+    running: Plugin | None = None  # whose verb this is, where it is not ours
     _registry: Registry | None = field(default=None, repr=False)
 
     def registry(self) -> Registry:

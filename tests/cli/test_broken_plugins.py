@@ -138,7 +138,7 @@ def test_two_distributions_with_one_name_get_the_same_error_in_either_order(site
     assert (first.returncode, first.stdout, first.stderr) == (
         3,
         "",
-        "error[GR202]: loss 'twin' is offered by ganreg-twin-one 1.3 and ganreg-twin-two 1.3\n"
+        "error[GR202]: loss 'twin' is offered by ganreg-twin-one 1.3 (one) and ganreg-twin-two 1.3 (two)\n"
         "  at: NAME\n"
         "  fix: say 'ganreg-twin-one:twin' or 'ganreg-twin-two:twin', or uninstall one\n",
     )
@@ -151,7 +151,8 @@ def test_a_built_in_name_means_the_built_in_and_who_else_has_it_is_told(sites: d
 
     assert ran.returncode == 0
     assert f"origin ganreg {__version__}" in rows(ran.stdout)
-    assert ran.stderr == "warning: loss 'hinge' is built in; the one from ganreg-shadow 1.3 is used as 'distribution:name'\n"
+    line = "loss 'hinge' is built in; the one from ganreg-shadow 1.3 (shadows) is used as 'distribution:name'"
+    assert ran.stderr == f"warning: {line}\n"
 
 
 @pytest.mark.slow
@@ -160,10 +161,52 @@ def test_a_factory_that_makes_nothing_is_an_error_for_whoever_asks_for_it(sites:
 
     assert (ran.returncode, ran.stdout) == (3, "")
     assert ran.stderr.splitlines()[:2] == [
-        "error[GR203]: loss 'nothing' of ganreg-makes-none 1.3 made a NoneType without discriminator, generator",
+        "error[GR203]: loss 'nothing' of ganreg-makes-none 1.3 (makes) made a NoneType without discriminator, generator",
         "  at: ganreg_makes_none_plugin:make",
     ]
     assert not (tmp_path / "run").exists()
+
+
+# --- what it does to a process, and says in it --------------------------------------------------------------------------
+
+
+def test_python_that_makes_errors_of_warnings_goes_on_without_a_broken_plugin(sites: dict[str, Path]):
+    ran = ganreg("list", sites=[sites["import-error"]], PYTHONWARNINGS="error")
+
+    assert ran.returncode == 0, ran.stderr
+    assert same(ran.stderr, told("import-error"))
+
+
+@pytest.mark.parametrize("act", ["sys.stdout.close()", "sys.stderr.close()", "sys.stderr = None", "sys.stdout = None"])
+def test_a_plugin_that_takes_the_streams_away_breaks_no_list(act: str, built_in: list[str], tmp_path: Path):
+    ran = ganreg("list", sites=[distribution(tmp_path, "takes", f"import sys\n{act}\n")])
+
+    assert ran.returncode == 0, ran.stderr
+    assert rows(ran.stdout) == built_in
+
+
+def test_the_verb_of_a_plugin_that_fails_is_told_as_its_own(tmp_path: Path):
+    source = """
+import click, ganreg
+
+@ganreg.hookimpl
+def ganreg_commands():
+    @click.command("fall")
+    def fall(): raise RuntimeError("over")
+    return [fall, click.Command(None), click.Command("train")]
+"""
+    site = distribution(tmp_path, "falls", source, entry="f", version=VERSION)
+    ran = ganreg("fall", sites=[site])
+    listed = ganreg("plugins", "list", "--json", sites=[site])
+
+    who = f"ganreg-falls {VERSION} (f)"
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert f"error[GR201]: a command of {who} failed: RuntimeError: over\n" in ran.stderr
+    assert json.loads(listed.stdout)[1]["commands"] == ["fall"]
+    assert listed.stderr.splitlines() == [
+        f"warning: a command of plugin {who} is left out: it has no name",
+        f"warning: the command 'train' of plugin {who} is left out: there is one already",
+    ]
 
 
 # --- all together -----------------------------------------------------------------------------------------------------
@@ -186,7 +229,7 @@ def test_each_has_its_status_in_the_list_of_plugins(sites: dict[str, Path]):
     assert found == {f"ganreg-{name}": (fault.entry, VERSION, fault.status) for name, fault in FAULTS.items()}
     reasons = {one["distribution"]: one["reason"] for one in json.loads(ran.stdout)}
     for name, fault in FAULTS.items():
-        assert bool(reasons[f"ganreg-{name}"]) == (fault.status != "ok")
+        assert bool(reasons[f"ganreg-{name}"]) == (fault.status != "ok" or "hookimpl" not in fault.source)
 
 
 @pytest.mark.slow
@@ -244,7 +287,7 @@ def imports(site: Path) -> bool:
         (["--version"], ""),
         (["train", "--help"], ""),
         (["list"], "off"),
-        (["list"], "another"),
+        (["list"], "builtin"),
         (["list", "--no-plugin", "slow"], ""),
         (["list", "--no-plugin", "ganreg-hang"], ""),
     ],

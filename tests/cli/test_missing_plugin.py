@@ -83,7 +83,7 @@ def test_a_plugin_that_is_there_and_cannot_be_used_is_not_to_be_installed_again(
     assert blocked.status == broken.status == 3
     assert "came with ganreg-own 1.2, which is left out by --no-plugin or GANREG_PLUGINS" in blocked.err
     assert "pip install" not in blocked.err + broken.err
-    assert "error[GR201]: plugin ganreg-own 1.2 failed to load: ModuleNotFoundError" in broken.err
+    assert "error[GR201]: plugin ganreg-own 1.2 (own) failed to load: ModuleNotFoundError" in broken.err
 
 
 def test_a_version_that_offers_it_no_more_is_told(run: Run, made: tuple[Path, Path]):

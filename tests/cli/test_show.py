@@ -77,4 +77,4 @@ def test_a_part_that_does_not_load_says_why(run: Run, install):
     status, _, err = run("show", "loss", "gone")
 
     assert status == 3
-    assert err.startswith("error[GR201]: loss 'gone' of ganreg-foo 1.0 failed to load: AttributeError: ")
+    assert err.startswith("error[GR201]: loss 'gone' of ganreg-foo 1.0 (foo) failed to load: AttributeError: ")

@@ -17,6 +17,7 @@ from ganreg import registry
 from ganreg.components.losses.bce import BCE
 from ganreg.contracts import GIVEN, Component, DataSpec, Kind
 from ganreg.errors import PluginError, UnknownNameError
+from ganreg.plugins import Plugin
 from ganreg.registry import Part
 from ganreg.settings import model_of
 from ganreg.testing import BY_KIND, Check, checks_of, checks_of_plugin, common
@@ -25,7 +26,8 @@ from ganreg.testing.subject import Subject
 
 def subject(kind: Kind, factory: Callable[..., Any], summary: str = "Words.") -> Subject:
     record = Component(kind, "bad", "ganreg_bad.parts:Bad", summary)
-    return Subject(Part(record, "ganreg-bad 1.0", factory, model_of(factory, len(GIVEN.get(kind, ())))))
+    plugin = Plugin("bad", "ganreg-bad", "1.0", "ganreg_bad.plugin")
+    return Subject(Part(record, plugin, factory, model_of(factory, len(GIVEN.get(kind, ())))))
 
 
 class Layers(nn.Module):
@@ -434,7 +436,7 @@ def test_a_plugin_that_is_not_there_or_broken_has_no_checks(plugin: Callable[...
     with pytest.raises(UnknownNameError, match=r"no plugin is named 'ganreg-y'.*Known: ganreg"):
         list(checks_of_plugin("ganreg-y"))
     plugin("x", "import no_such_module")
-    with pytest.raises(PluginError, match=r"plugin ganreg-x 1\.0 failed to load"):
+    with pytest.raises(PluginError, match=r"plugin ganreg-x 1\.0 \(x\) failed to load"):
         list(checks_of_plugin("ganreg-x"))
 
 

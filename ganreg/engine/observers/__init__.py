@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ganreg import ambient
 from ganreg.contracts import STATISTICS, Observer
 from ganreg.engine.run import Run
 from ganreg.engine.signals import Terminated
@@ -22,12 +23,14 @@ class Observers:
 
     An observer is due every `log_every` steps, or every `every` steps where it says so; and at the last step.  One that
     raises is dropped with a warning, but a `GanregError`, and whatever goes wrong in one that is `required` (the run's own
-    files), ends the run.  `seconds` adds up what observing costs.
+    files), ends the run.  `seconds` adds up what observing costs; `origins` says which plugin brought an
+    observer, by its id.
     """
 
     def __init__(self, run: Run, observers: Sequence[Observer]) -> None:
         self.run = run
         self.observers = list(observers)
+        self.origins: dict[int, str] = {}
         self.seconds = 0.0
         self._wish = False  # an observer said stop
         self._began = self._last = time.perf_counter()
@@ -97,14 +100,18 @@ class Observers:
 
     def _tell(self, observers: Sequence[Observer], call: Callable[[Observer], object]) -> None:
         device = self.run.state.device
-        as_it_was = torch.set_grad_enabled(torch.is_grad_enabled())
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), as_it_was:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), ambient.kept():
             for observer in list(observers):
+                origin = self.origins.get(id(observer))
                 try:
                     call(observer)
-                except (GanregError, Terminated):
+                except GanregError as error:
+                    if origin:
+                        error.what += f" (says observer {type(observer).__name__} of {origin})"
                     raise
-                except (Exception, SystemExit) as error:
+                except (KeyboardInterrupt, Terminated):
+                    raise
+                except BaseException as error:
                     if getattr(observer, "required", False) and isinstance(error, OSError):
                         raise StorageError(
                             f"the run's files cannot be written: {error.strerror or error}",
@@ -114,8 +121,8 @@ class Observers:
                     if getattr(observer, "required", False):
                         raise
                     self.observers.remove(observer)
-                    told = f"observer {type(observer).__name__} is dropped: {type(error).__name__}: {error}"
-                    warnings.warn(told, stacklevel=2)
+                    whose = f"{type(observer).__name__} of {origin}" if origin else type(observer).__name__
+                    warnings.warn(f"observer {whose} is dropped: {type(error).__name__}: {error}", stacklevel=2)
 
     def _read(self, work: Work, now: float) -> dict[str, float]:
         """Everything on the device in one read."""

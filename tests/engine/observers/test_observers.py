@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 from rich.console import Console
 
@@ -13,7 +16,7 @@ import ganreg
 from ganreg.engine.observers import balance
 from ganreg.engine.observers.metrics_log import MetricsLog
 from ganreg.engine.observers.progress import ProgressLine
-from ganreg.errors import CheckpointError
+from ganreg.errors import CheckpointError, UsageError
 from tests.engine.small import game, train
 
 
@@ -60,6 +63,66 @@ def test_an_observer_that_raises_is_dropped_with_a_warning_and_training_goes_on(
 
     assert len(told) == 1
     assert diary.steps == [1, 2, 3]
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit(), type("Odd", (BaseException,), {})("?")], ids=repr)
+def test_whatever_an_observer_raises_drops_it_and_nothing_else(error: BaseException):
+    class Broken(ganreg.Observer):
+        def stepped(self, step: int, values: Any) -> None:
+            raise error
+
+    with pytest.warns(UserWarning, match="observer Broken is dropped"):
+        assert train(steps=3, observers=[Broken()]).status == "done"
+
+
+def test_what_an_observer_changes_is_put_back_and_training_is_the_same():
+    class Meddler(ganreg.Observer):
+        def stepped(self, step: int, values: Any) -> None:
+            torch.set_default_dtype(torch.float64)
+            torch.set_grad_enabled(False)
+            torch.manual_seed(step)
+            random.seed(step)
+            np.random.seed(step)
+
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    alone, watched = train(steps=4), train(steps=4, observers=[Meddler()])
+
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+    assert torch.get_default_dtype() is torch.float32
+    assert alone.history["loss_d"] == watched.history["loss_d"]
+
+
+WATCH = """
+import ganreg
+from ganreg.errors import UsageError
+
+class Watch(ganreg.Observer):
+    def stepped(self, step, values):
+        raise {raised}
+
+@ganreg.hookimpl
+def ganreg_observers(run):
+    yield Watch()
+"""
+
+
+def test_an_observer_of_a_plugin_is_dropped_with_its_plugins_name(plugin: Any):
+    plugin("watches", WATCH.format(raised="RuntimeError('full')"))
+    with pytest.warns(UserWarning, match="is dropped") as told:
+        train(steps=2)
+
+    assert [str(one.message) for one in told] == [
+        "observer Watch of ganreg-watches 1.0 (watches) is dropped: RuntimeError: full"
+    ]
+
+
+def test_an_observer_of_a_plugin_that_ends_the_run_is_named(plugin: Any):
+    plugin("watches", WATCH.format(raised="UsageError('no more', at='here', fix='stop')"))
+    with pytest.raises(UsageError) as told:
+        train(steps=2)
+
+    said = "error[GR100]: no more (says observer Watch of ganreg-watches 1.0 (watches))\n  at: here\n  fix: stop"
+    assert str(told.value) == said
 
 
 def test_what_observing_cost_is_known():

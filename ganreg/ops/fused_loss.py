@@ -55,6 +55,10 @@ class FusedLoss:
         self._formula = formula
         self._operators: dict[tuple[str, str], Any] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: it compiles, or finds what is compiled, for itself."""
+        return {**vars(self), "_operators": {}}
+
     def pair(
         self,
         real_logits: Tensor,

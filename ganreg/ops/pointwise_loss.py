@@ -229,6 +229,8 @@ def checked(logits: tuple[Tensor, ...], scale: Scale, *numbers: float) -> tuple[
     _check_together(logits[0], logits[-1])
     for number in numbers:
         _check_number(number, "a target or the parameter")
+        if number != number:
+            raise ValueError("expected a target and a parameter that are numbers, got nan")
     return _check_scale(scale, logits[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,14 @@ def test_it_has_the_bits_of_the_same_functor_of_ours(make):
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+def test_it_travels_to_another_process_also_after_use(make):
+    loss, x = make(), draw(5)
+    asked = {"target": 1.0, "parameter": 0.5}
+    value = loss.single(x, **asked).value
+
+    assert torch.equal(pickle.loads(pickle.dumps(loss)).single(x, **asked).value, value)
+
+
 def test_logits_that_autograd_watches_and_a_scale_on_the_device_are_taken(make):
     logits = draw(5).requires_grad_()
     found = make().single(logits, target=0.0, scale=torch.tensor(2.0), reduction="sum")

@@ -217,7 +217,7 @@ class PenaltyContext:
 
     `fake` carries G's graph only for a generator's penalty with `shares_forward`; `real_output` and `fake_output` are None
     without `shares_forward`, since their graph is gone by then.  `judge(samples, labels)` is D as the main phases ask it:
-    augmented samples, labels only where D takes them.
+    augmented samples, labels only where D takes them.  `phase` says whose turn it is, for a penalty on both networks.
     """
 
     generator: nn.Module
@@ -234,6 +234,7 @@ class PenaltyContext:
     step: int
     images: int
     rng: torch.Generator
+    phase: Literal["discriminator", "generator"] = "discriminator"
 
 
 # --- components -------------------------------------------------------------------------------------------------------
@@ -275,10 +276,12 @@ class Loss(Protocol):
 class Regularizer(Protocol):
     """`build(**settings)`: a penalty on one network, every `interval`-th step, weighted by `interval`.
 
-    Optional: `shares_forward = True` reads the main phase's outputs and joins its backward.
+    Optional: `shares_forward = True` reads the main phase's outputs and joins its backward; only such a one may be for "both"
+    networks, each in its own phase.  `own_step = True` takes an optimizer step of its own after the network's, whose rate and
+    betas are lowered for it.  `requires = ("style",)` names what a network must have, and is refused before step 0 without it.
     """
 
-    network: Literal["generator", "discriminator"]
+    network: Literal["generator", "discriminator", "both"]
     interval: int
 
     def penalty(self, context: PenaltyContext) -> Tensor: ...

@@ -18,7 +18,7 @@ from ganreg.assembly.changes import refuse_changes
 from ganreg.assembly.environment import devices
 from ganreg.assembly.versions import origins
 from ganreg.contracts import GAN
-from ganreg.engine import checkpoint, distributed, graphs, rollback
+from ganreg.engine import checkpoint, distributed, graphs, lazy, rollback
 from ganreg.engine.checks import check_fit, check_loss, check_optimizers, check_regularizers
 from ganreg.engine.compiled import compile_player
 from ganreg.engine.data import Batches, Source, labels_of
@@ -163,6 +163,8 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
         for name, made in parts.optimizers.items()
     }
     check_optimizers(optimizers, networks)
+    for name, optimizer in optimizers.items():
+        lazy.correct(optimizer, lazy.own_steps(parts.regularizers, name))
     if device.type != "cpu":
         for name in without_flag(optimizers.values()):
             warnings.warn(f"the optimizer {name} costs one wait for the device at every step", stacklevel=2)

@@ -74,16 +74,19 @@ CAPABILITIES = {"style": ("mapping", "synthesis", "w_avg")}
 def check_regularizers(regularizers: Sequence[Regularizer], generator: nn.Module) -> None:
     """Raises ContractError for one that would never be applied, or cannot be."""
     for one in regularizers:
-        if getattr(one, "own_step", False):
-            raise _no_contract("regularizer", one, "it wants an optimizer step of its own, which this version does not take")
         for capability in getattr(one, "requires", ()):
             lacks = [name for name in CAPABILITIES.get(capability, (capability,)) if not hasattr(generator, name)]
             if lacks:
                 what = f"it requires '{capability}', and the generator has no {', '.join(lacks)}"
                 raise _no_contract("regularizer", one, what)
-        if getattr(one, "network", None) not in ("discriminator", "generator"):
-            what = f"its network must be 'discriminator' or 'generator', got {getattr(one, 'network', None)!r}"
+        if getattr(one, "network", None) not in ("discriminator", "generator", "both"):
+            what = f"its network must be 'discriminator', 'generator' or 'both', got {getattr(one, 'network', None)!r}"
             raise _no_contract("regularizer", one, what)
+        shares = getattr(one, "shares_forward", False)
+        if one.network == "both" and not shares:
+            raise _no_contract("regularizer", one, "one for both networks must share their forward (shares_forward = True)")
+        if shares and getattr(one, "own_step", False):
+            raise _no_contract("regularizer", one, "what shares the main phase's forward cannot take a step of its own")
         interval = getattr(one, "interval", None)
         if not isinstance(interval, int) or interval < 1:
             raise _no_contract("regularizer", one, f"its interval must be a whole number from 1 on, got {interval!r}")

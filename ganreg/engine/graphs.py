@@ -169,7 +169,7 @@ def why_eager(work: Work) -> dict[Part, str]:
     """The parts that are not recorded, and why; makes the optimizers of the others ready for it."""
     reasons: dict[Part, str] = {}
     for network, optimizer in work.state.optimizers.items():
-        joins = [one for one in work.regularizers if one.network == network and getattr(one, "shares_forward", False)]
+        joins = [one for one in work.regularizers if one.network in (network, "both") and getattr(one, "shares_forward", False)]
         if joins:
             reasons[network, "gradients"] = (
                 f"{' and '.join(type(one).__name__ for one in joins)} joins them by rules of its own"

@@ -9,13 +9,14 @@ Everything stays on the device: no host read, no branch on a device, nothing pri
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from ganreg.contracts import Regularizer
 from ganreg.engine import value_and_grad
-from ganreg.engine.work import Draw, Work
+from ganreg.engine.work import Draw, Network, Work
 from ganreg.errors import ContractError
 
 
@@ -65,17 +66,19 @@ def generator_gradients(work: Work) -> None:
         backward(work, draw, "generator", [logits], result.grads[:1], result.value)
 
 
-def backward(work: Work, draw: Draw, network: str, logits: Sequence[Tensor], grads: Sequence[Tensor], value: Tensor) -> None:
+def backward(
+    work: Work, draw: Draw, network: Network, logits: Sequence[Tensor], grads: Sequence[Tensor], value: Tensor
+) -> None:
     """From the logits, and from the due penalties that share this forward, into the gradients."""
     roots, slopes = list(logits), list(grads)
     for regularizer in work.regularizers:
         shares = getattr(regularizer, "shares_forward", False)
-        if shares and regularizer.network == network and work.state.step % regularizer.interval == 0:
+        if shares and regularizer.network in (network, "both") and work.state.step % regularizer.interval == 0:
             penalty = one_number(regularizer.penalty(work.context(draw, network, joins=True)), regularizer)
             roots.append(penalty)
             slopes.append(torch.full_like(penalty, regularizer.interval) * work.scale(network))
             value = value + penalty.detach()
-            work.note(label(work.regularizers, regularizer), penalty, draw)
+            work.note(label(work.regularizers, regularizer, network), penalty, draw)
     torch.autograd.backward(roots, slopes)
     work.note(f"total_{network}", value, draw)
 
@@ -84,12 +87,36 @@ def penalty(regularizer: Regularizer) -> Callable[[Work], None]:
     """A penalty with a forward and backward of its own, in full precision; it adds to the gradients of its network."""
 
     def run(work: Work) -> None:
-        network, name = regularizer.network, label(work.regularizers, regularizer)
+        network = cast("Network", regularizer.network)  # only what shares the main forward may be for both
+        name = label(work.regularizers, regularizer, network)
         for draw in work.draws:
             value = one_number(regularizer.penalty(work.context(draw, network, joins=False)), regularizer)
             torch.autograd.backward(value, torch.full_like(value, regularizer.interval) * work.scale(network))
             work.note(name, value, draw)
         work.values[f"total_{network}"] = work.values[f"total_{network}"] + work.values[name]
+
+    return run
+
+
+def own_penalty(regularizer: Regularizer) -> Callable[[Work], None]:
+    """As `penalty`, for an update of its own: nothing of the loss is in its gradients."""
+    alone = penalty(regularizer)
+
+    def run(work: Work) -> None:
+        player = work.discriminator if regularizer.network == "discriminator" else work.generator
+        player.forget()
+        work.values[f"total_{regularizer.network}"] = torch.zeros((), device=work.state.device)
+        alone(work)
+
+    return run
+
+
+def own_update(network: str) -> Callable[[Work], None]:
+    """The optimizer step of such a penalty: rates are those of the step before, and no augmentation adapts."""
+
+    def run(work: Work) -> None:
+        work.average(network)
+        work.gate.update(network, work.values[f"total_{network}"], work.state.optimizers[network])
 
     return run
 
@@ -130,8 +157,9 @@ def one_number(value: Tensor, regularizer: Regularizer) -> Tensor:
     return value
 
 
-def label(regularizers: Sequence[Regularizer], one: Regularizer) -> str:
-    """The name of its value in the log: penalty_R1, or penalty_R1_2 for the second of a class."""
+def label(regularizers: Sequence[Regularizer], one: Regularizer, network: str) -> str:
+    """The name of its value in the log: penalty_R1, penalty_R1_2 for the second of a class, penalty_ACGAN_g of both in G's."""
     same = [other for other in regularizers if type(other) is type(one)]
     number = next(index for index, other in enumerate(same) if other is one)
-    return f"penalty_{type(one).__name__}" + (f"_{number + 1}" if number else "")
+    side = f"_{network[0]}" if one.network == "both" else ""
+    return f"penalty_{type(one).__name__}" + (f"_{number + 1}" if number else "") + side

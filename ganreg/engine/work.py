@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from ganreg.engine.trail import Trail
 from ganreg.errors import ContractError
 
 FINITE = STATISTICS.index("finite")
+Network = Literal["discriminator", "generator"]
 OUTPUTS = tuple(one.name for one in fields(DiscriminatorOutput) if one.name != "extras")
 
 
@@ -176,7 +177,7 @@ class Work:
         due = tuple(
             index
             for index, one in enumerate(self.regularizers)
-            if one.network == network and self.state.step % one.interval == 0
+            if one.network in (network, "both") and self.state.step % one.interval == 0
         )
         if (network, due) in self._agreed:
             return
@@ -184,7 +185,7 @@ class Work:
         has = "".join("01"[parameter.grad is not None] for parameter in parameters)
         self.ranks.check_agree({f"{network}'s weights that have a gradient": has}, step=self.state.step)
 
-    def context(self, draw: Draw, network: str, *, joins: bool) -> PenaltyContext:
+    def context(self, draw: Draw, network: Network, *, joins: bool) -> PenaltyContext:
         """What a penalty sees: outputs of this phase only where it joins the phase's backward; G's graph only in G's."""
         return PenaltyContext(
             generator=self.generator.network,
@@ -201,6 +202,7 @@ class Work:
             step=self.state.step,
             images=self.state.images,
             rng=self.state.rng,
+            phase=network,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -21,19 +22,22 @@ def _first(answer: Any) -> Tensor:
     return result
 
 
-def _asked(subject: Subject, seed: int = 0) -> tuple[nn.Module, Tensor]:
-    """The network, and latents or samples to ask it with."""
+def _asked(subject: Subject, seed: int = 0) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """The network, and latents or samples to ask it with; labels, too, where it takes them."""
     network = subject.made(seed)
     if subject.part.component.kind == "discriminator":
-        return network, subject.samples(COUNT)
-    return network, torch.randn(COUNT, network.latent_dim, generator=torch.Generator().manual_seed(2))
+        inputs = subject.samples(COUNT)
+    else:
+        inputs = torch.randn(COUNT, network.latent_dim, generator=torch.Generator().manual_seed(2))
+    takes_labels = "labels" in inspect.signature(network.forward).parameters
+    return network, (inputs, subject.labels(COUNT)) if takes_labels else (inputs,)
 
 
 def makes_samples_that_fit(subject: Subject) -> None:
     """[N, latent_dim] -> [N, *shape], float32, in the data's range."""
-    network, latents = _asked(subject)
+    network, inputs = _asked(subject)
     with torch.no_grad():
-        made = network(latents)
+        made = network(*inputs)
     shape = [COUNT, *subject.spec.shape]
     expect(isinstance(made, Tensor), f"forward must return a tensor, got {type(made).__name__}")
     expect(list(made.shape) == shape, f"forward must make samples {shape}, made {list(made.shape)}")
@@ -45,14 +49,14 @@ def makes_samples_that_fit(subject: Subject) -> None:
 
 def gives_logits(subject: Subject) -> None:
     """[N, *shape] -> [N, …] of logits: no probabilities, and the first dimension that of the samples."""
-    network, samples = _asked(subject)
-    logits = _first(network(samples))
+    network, (samples, *labels) = _asked(subject)
+    logits = _first(network(samples, *labels))
     expect(isinstance(logits, Tensor), f"forward must return logits, got {type(logits).__name__}")
     expect(
         logits.dim() > 0 and len(logits) == COUNT, f"logits of {COUNT} samples must be [{COUNT}, …], are {list(logits.shape)}"
     )
     with torch.no_grad():
-        far = torch.cat([_first(network.eval()(samples * scale)).flatten() for scale in (1.0, 100.0, -100.0)])
+        far = torch.cat([_first(network.eval()(samples * scale, *labels)).flatten() for scale in (1.0, 100.0, -100.0)])
     bounded = bool((far > 0).all() and (far < 1).all())
     expect(not bounded, "what it gives lies between 0 and 1 for any input: return logits, without the sigmoid")
 
@@ -64,7 +68,7 @@ def reaches_every_weight(subject: Subject) -> None:
     waiting = {name for name, one in network.named_parameters() if one.requires_grad}
     for step in range(STEPS):
         optimizer.zero_grad()
-        out = _first(network(inputs))
+        out = _first(network(*inputs))
         torch.autograd.backward((out * torch.randn(out.shape, generator=torch.Generator().manual_seed(step))).sum())
         waiting -= {name for name, one in network.named_parameters() if one.grad is not None and bool(one.grad.any())}
         optimizer.step()
@@ -78,7 +82,7 @@ def repeats_itself(subject: Subject) -> None:
     for one in (network, again, again):
         torch.manual_seed(7)
         with torch.no_grad():
-            outs.append(_first(one.eval()(inputs)))
+            outs.append(_first(one.eval()(*inputs)))
     expect(torch.equal(outs[0], outs[1]), "built twice with one seed it differs: draw weights from torch's generator alone")
     expect(torch.equal(outs[1], outs[2]), "asked twice in eval mode with one seed it answers differently: keep no hidden state")
 
@@ -86,14 +90,14 @@ def repeats_itself(subject: Subject) -> None:
 def restores_its_state(subject: Subject) -> None:
     """`state_dict` holds all that an output depends on."""
     network, inputs = _asked(subject, 3)
-    torch.autograd.backward(_first(network.train()(inputs)).sum())  # running statistics move
+    torch.autograd.backward(_first(network.train()(*inputs)).sum())  # running statistics move
     other, _ = _asked(subject, 4)
     other.load_state_dict(network.state_dict())
     outs = []
     for one in (network, other):
         torch.manual_seed(7)
         with torch.no_grad():
-            outs.append(_first(one.eval()(inputs)))
+            outs.append(_first(one.eval()(*inputs)))
     expect(
         torch.equal(outs[0], outs[1]),
         "after load_state_dict it answers differently: keep all in parameters or buffers",
@@ -102,9 +106,9 @@ def restores_its_state(subject: Subject) -> None:
 
 def may_be_asked_twice_before_backward(subject: Subject) -> None:
     """The engine asks D of reals and of fakes, and only then goes back."""
-    network, inputs = _asked(subject)
-    first = _first(network(inputs))
-    second = _first(network(inputs * 0.5))
+    network, (inputs, *labels) = _asked(subject)
+    first = _first(network(inputs, *labels))
+    second = _first(network(inputs * 0.5, *labels))
     try:
         torch.autograd.backward(first.sum() + second.sum())
     except RuntimeError as error:
@@ -115,10 +119,10 @@ def may_be_asked_twice_before_backward(subject: Subject) -> None:
 
 def differentiates_twice(subject: Subject) -> None:
     """For R1 and gradient penalties: the gradient at the samples has a gradient in the weights."""
-    network, samples = _asked(subject)
+    network, (samples, *labels) = _asked(subject)
     samples.requires_grad_()
     try:
-        (slope,) = torch.autograd.grad(_first(network(samples)).sum(), samples, create_graph=True)
+        (slope,) = torch.autograd.grad(_first(network(samples, *labels)).sum(), samples, create_graph=True)
         torch.autograd.backward(slope.square().sum())
     except RuntimeError as error:
         raise AssertionError(f"it cannot be differentiated twice, which gradient penalties need: {error}") from error
@@ -131,7 +135,7 @@ def computes_in_bfloat16(subject: Subject) -> None:
     """Under autocast outputs and gradients stay finite."""
     network, inputs = _asked(subject)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = _first(network(inputs))
+        out = _first(network(*inputs))
     torch.autograd.backward(out.float().sum())
     grads = [one.grad for one in network.parameters() if one.grad is not None]
     finite = bool(out.isfinite().all()) and all(bool(grad.isfinite().all()) for grad in grads)
@@ -142,12 +146,12 @@ def compiles(subject: Subject) -> None:
     """`torch.compile` makes one graph of it, forward and backward, with the same numbers."""
     network, inputs = _asked(subject)
     network.eval()
-    wanted = _first(network(inputs))
+    wanted = _first(network(*inputs))
     torch._dynamo.reset()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            got = _first(torch.compile(network, backend="aot_eager", fullgraph=True)(inputs))
+            got = _first(torch.compile(network, backend="aot_eager", fullgraph=True)(*inputs))
             torch.autograd.backward(got.sum())
     except Exception as error:
         why = (str(error).strip().splitlines() or [""])[0]
@@ -161,7 +165,7 @@ def exports(subject: Subject) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.export.export(network.eval(), (inputs,))
+            torch.export.export(network.eval(), inputs)
     except Exception as error:
         why = (str(error).strip().splitlines() or [""])[0]
         raise AssertionError(f"torch.export fails: {why}") from error

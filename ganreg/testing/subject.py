@@ -20,12 +20,12 @@ from ganreg.errors import GanregError
 from ganreg.registry import Part
 
 SPECS = (
-    DataSpec((3, 32, 32), value_range=(-1.0, 1.0)),
-    DataSpec((1, 64, 64), value_range=(-1.0, 1.0)),
-    DataSpec((1, 28, 28), value_range=(-1.0, 1.0)),
-    DataSpec((2,)),
+    DataSpec((3, 32, 32), 10, (-1.0, 1.0)),
+    DataSpec((1, 64, 64), 10, (-1.0, 1.0)),
+    DataSpec((1, 28, 28), 10, (-1.0, 1.0)),
+    DataSpec((2,), 10),
 )
-"""Data that networks are tried on; the first that a part takes is used."""
+"""Data that networks are tried on, with labels for those that take some; the first that a part takes is used."""
 
 
 def expect(kept: bool, what: str) -> None:
@@ -75,6 +75,10 @@ class Subject:
         """[count, *spec.shape], in its range."""
         drawn = torch.randn(count, *self.spec.shape, generator=torch.Generator().manual_seed(seed))
         return drawn.clamp(-1.0, 1.0) if self.spec.value_range else drawn
+
+    def labels(self, count: int) -> Tensor:
+        """[count], of several classes."""
+        return torch.arange(count).remainder(max(self.spec.num_classes, 1))
 
     def _build(self, spec: DataSpec | None) -> Any:
         given: list[Any] = [spec] if spec is not None else []

@@ -90,6 +90,7 @@ CASES: dict[str, dict[str, Any]] = {
     "as it comes": {},
     "three steps of D": {"discriminator_steps": 3},
     "a lazy R1": {"regularizers": [{"name": "r1", "interval": 4}]},
+    "an R1 with steps of its own": {"regularizers": [{"name": "r1", "interval": 4, "own_step": True}]},
     "in parts": {"accumulate": 2, "clip": 1.0},
     "float16": {"precision": "fp16"},
     "bfloat16": {"precision": "bf16"},

@@ -114,7 +114,7 @@ def test_what_is_no_loss_is_refused(case: str):
 @pytest.mark.parametrize(
     ("network", "interval", "what"),
     [
-        ("disc", 1, "its network must be 'discriminator' or 'generator', got 'disc'"),
+        ("disc", 1, "its network must be 'discriminator', 'generator' or 'both', got 'disc'"),
         ("generator", 0, "its interval must be a whole number from 1 on, got 0"),
         ("generator", 1.5, "its interval must be a whole number from 1 on, got 1.5"),
         ("generator", 1, "has no penalty"),
@@ -143,7 +143,8 @@ def test_an_optimizer_that_cannot_serve_two_players_is_refused():
     ("wants", "what"),
     [
         ({"requires": ("style",)}, "requires 'style', and the generator has no mapping"),
-        ({"own_step": True}, "a step of its own|step of its own"),
+        ({"own_step": True, "shares_forward": True}, "shares the main phase's forward cannot take a step of its own"),
+        ({"network": "both"}, "one for both networks must share their forward"),
     ],
 )
 def test_a_penalty_that_asks_for_what_is_not_there_is_refused(wants: dict[str, object], what: str):

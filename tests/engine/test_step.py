@@ -110,6 +110,27 @@ def test_a_penalty_adds_to_the_gradient_weighted_by_its_interval():
             torch.testing.assert_close(gradient_of_first_bias(ours, network), expected)
 
 
+def test_a_penalty_for_both_networks_joins_each_in_its_own_phase():
+    class OfBoth(Recorder):
+        def penalty(self, context: PenaltyContext) -> torch.Tensor:
+            phases_seen.append(context.phase)
+            player = getattr(context, context.phase)
+            return 3.0 * next(one for name, one in player.named_parameters() if name.endswith("bias")).sum()
+
+    phases_seen: list[str] = []
+    plain, ours = work(game()), work(game(), regularizers=[OfBoth("both", 4, shares_forward=True)])
+    for one in (plain, ours):
+        for phase in phases(one.regularizers, 1):
+            if not phase.name.endswith("update"):
+                phase.run(one)
+
+    assert phases_seen == ["discriminator", "generator"]
+    for network in ("discriminator", "generator"):
+        expected = gradient_of_first_bias(plain, network) + 3.0 * 4
+        torch.testing.assert_close(gradient_of_first_bias(ours, network), expected)
+    assert {"penalty_OfBoth_d", "penalty_OfBoth_g"} <= set(ours.values)
+
+
 def test_an_adaptive_augmentation_hears_the_statistics_after_each_update_of_the_discriminator():
     heard = []
 

@@ -12,13 +12,18 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from ganreg.contracts import DataSpec
+from ganreg.contracts import DataSpec, DiscriminatorOutput
+from ganreg.nn import conditioning as conditions
+from ganreg.nn.conditioning import Head, SamplesWithClass
 
 SLOPE = 0.2
 
 
 class MLPDiscriminator(nn.Module):
-    """Samples [N, *spec.shape] -> logits [N]; labels are ignored."""
+    """Samples [N, *spec.shape] -> logits [N]; for `acgan` class logits, too.
+
+    Raises MismatchError for data without labels where `conditioning` needs them.
+    """
 
     per_sample = True
 
@@ -29,14 +34,20 @@ class MLPDiscriminator(nn.Module):
         hidden: Annotated[
             tuple[Annotated[int, Field(ge=1)], ...], Field(description="widths of the hidden layers, first to last")
         ] = (512, 256),
+        conditioning: Annotated[conditions.ForDiscriminator, Field(description="how it is told the class")] = "none",
     ) -> None:
         super().__init__()
+        num_classes = conditions.classes(spec, conditioning, at="discriminator mlp")
+        self.concat = SamplesWithClass(spec, num_classes, flat=True) if conditioning == "concat" else None
+        inputs = self.concat.out_features if self.concat is not None else spec.size
         layers: list[nn.Module] = [nn.Flatten()]
-        for before, after in zip([spec.size, *hidden], hidden, strict=False):
+        for before, after in zip([inputs, *hidden], hidden, strict=False):
             layers += [nn.Linear(before, after), nn.LeakyReLU(SLOPE, inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Linear([spec.size, *hidden][-1], 1))
+        self.layers = nn.Sequential(*layers)
+        self.head = Head([inputs, *hidden][-1], num_classes, conditioning)
 
-    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Samples [N, *spec.shape] -> logits [N]."""
-        logits: Tensor = self.layers(x)
-        return logits.flatten()
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor | DiscriminatorOutput:
+        """Samples [N, *spec.shape] and, for `concat` and `projection`, labels [N] -> logits [N]."""
+        features: Tensor = self.layers(x if self.concat is None else self.concat(x, labels))
+        answer: Tensor | DiscriminatorOutput = self.head(features, labels)
+        return answer

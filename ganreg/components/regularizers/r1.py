@@ -29,6 +29,7 @@ class R1:
 
     weight: Annotated[float, Field(gt=0, description="g: 0.01 for 32 pixels, 1 for 256, up to 10 for 1024")] | Schedule = 0.01
     interval: Annotated[int, Field(ge=1, description="steps from one penalty to the next")] = 16
+    own_step: Annotated[bool, Field(description="an optimizer step of its own, StyleGAN2's way")] = False
 
     def penalty(self, context: PenaltyContext) -> Tensor:
         """The batch's reals [N, ...] -> scalar."""

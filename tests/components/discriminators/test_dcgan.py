@@ -21,6 +21,26 @@ def test_each_image_gets_one_logit(size, channels):
     assert discriminator(torch.randn(3, channels, size, size)).shape == (3,)
 
 
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 48, 32), (4, 16, 24)])
+@pytest.mark.parametrize("conditioning", ["none", "concat", "projection", "acgan"])
+def test_other_sides_and_classes_are_judged_too(shape, conditioning):
+    discriminator = DCGANDiscriminator(DataSpec(shape, 3, (-1.0, 1.0)), width=2, conditioning=conditioning)
+    images, labels = torch.randn(2, *shape).repeat(2, 1, 1, 1), torch.tensor([0, 0, 1, 2])
+
+    answer = discriminator.eval()(images, labels)
+    logits = getattr(answer, "logits", answer)
+
+    assert logits.shape == (4,)
+    assert getattr(answer, "class_logits", None) is None or answer.class_logits.shape == (4, 3)
+    assert torch.equal(logits[:2], logits[2:]) == (conditioning in ("none", "acgan"))  # the same images, other classes
+
+
+def test_no_map_has_more_than_sixteen_times_the_width():
+    discriminator = DCGANDiscriminator(spec(256), width=1)
+
+    assert [layer.out_channels for layer in discriminator.layers if isinstance(layer, nn.Conv2d)] == [1, 2, 4, 8, 16, 16]
+
+
 def test_channels_double_while_the_map_halves_to_4x4():
     discriminator = DCGANDiscriminator(spec(64, 3), width=64)
 
@@ -33,7 +53,7 @@ def test_channels_double_while_the_map_halves_to_4x4():
         (256, 512),
     ]
     assert {(layer.kernel_size, layer.stride, layer.padding) for layer in convolutions} == {((4, 4), (2, 2), (1, 1))}
-    assert discriminator.layers[-1].weight.shape == (1, 512 * 4 * 4)
+    assert discriminator.head.linear.weight.shape == (1, 512 * 4 * 4)
 
 
 def test_the_first_layer_has_no_batch_norm_and_every_other_one_has():
@@ -43,7 +63,7 @@ def test_the_first_layer_has_no_batch_norm_and_every_other_one_has():
         *[nn.Conv2d, nn.LeakyReLU],
         *[nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU],
         *[nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU],
-        *[nn.Flatten, nn.Linear],
+        nn.Flatten,
     ]
 
 
@@ -56,7 +76,7 @@ def test_the_leak_is_a_fifth():
 def test_the_answer_is_a_logit_and_no_probability():
     torch.manual_seed(0)
     discriminator = DCGANDiscriminator(spec(16), width=8)
-    nn.init.constant_(discriminator.layers[-1].bias, -5.0)
+    nn.init.constant_(discriminator.head.linear.bias, -5.0)
 
     assert discriminator(torch.randn(8, 1, 16, 16)).mean().item() < -1.0
 
@@ -65,7 +85,7 @@ def test_weights_start_small():
     torch.manual_seed(0)
     discriminator = DCGANDiscriminator(spec(32), width=64)
 
-    for layer in discriminator.layers:
+    for layer in (*discriminator.layers, discriminator.head.linear):
         if isinstance(layer, nn.Conv2d | nn.Linear):
             assert layer.weight.std().item() == pytest.approx(0.02, rel=0.1)
 
@@ -139,14 +159,16 @@ def test_one_seed_gives_the_same_discriminator_twice():
     ("shape", "what"),
     [
         ((2,), "expected images [C, H, W], got samples of shape [2]"),
-        ((3, 32, 16), "expected square images 8, 16, 32, 64 or 128 wide, got [3, 32, 16]"),
-        ((3, 256, 256), "expected square images 8, 16, 32, 64 or 128 wide, got [3, 256, 256]"),
+        (
+            (3, 33, 33),
+            "expected images whose sides halve to 4 – 16 positions, such as 28, 32, 48, 64 or 96 wide, got [3, 33, 33]",
+        ),
     ],
 )
 def test_data_that_do_not_fit_are_refused_with_what_would(shape, what):
     with pytest.raises(MismatchError) as refusal:
         DCGANDiscriminator(DataSpec(shape))
 
-    assert refusal.value.what == what
+    assert refusal.value.what.endswith(what)
     assert refusal.value.at == "discriminator dcgan"
     assert refusal.value.fix

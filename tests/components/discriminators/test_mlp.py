@@ -15,8 +15,19 @@ def test_each_sample_of_any_shape_gets_one_logit(shape):
     assert MLPDiscriminator(DataSpec(shape), hidden=(4,))(torch.randn(5, *shape)).shape == (5,)
 
 
+@pytest.mark.parametrize("conditioning", ["concat", "projection", "acgan"])
+def test_a_class_changes_its_logits_or_stands_beside_them(conditioning):
+    discriminator = MLPDiscriminator(DataSpec((2,), 3), hidden=(4,), conditioning=conditioning)
+    answer = discriminator(torch.ones(3, 2), torch.arange(3))
+
+    if conditioning == "acgan":
+        assert answer.class_logits.shape == (3, 3)
+    else:
+        assert len(set(answer.tolist())) == 3
+
+
 def test_hidden_layers_have_the_widths_asked_for():
-    layers = MLPDiscriminator(DataSpec((3, 2)), hidden=(5, 4)).layers
+    layers = MLPDiscriminator(DataSpec((3, 2)), hidden=(5, 4)).modules()
 
     widths = [(layer.in_features, layer.out_features) for layer in layers if isinstance(layer, nn.Linear)]
 
@@ -25,7 +36,7 @@ def test_hidden_layers_have_the_widths_asked_for():
 
 def test_the_leak_is_a_fifth_and_the_answer_a_logit():
     discriminator = MLPDiscriminator(DataSpec((1,)), hidden=(1,))
-    for layer in (discriminator.layers[1], discriminator.layers[3]):
+    for layer in (discriminator.layers[1], discriminator.head.linear):
         nn.init.ones_(layer.weight)
         nn.init.zeros_(layer.bias)
 

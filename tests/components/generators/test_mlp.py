@@ -74,3 +74,11 @@ def test_one_seed_gives_the_same_generator_twice():
         twins.append(MLPGenerator(POINTS).state_dict())
 
     torch.testing.assert_close(twins[0], twins[1], rtol=0, atol=0)
+
+
+def test_a_class_changes_what_is_made():
+    generator = MLPGenerator(DataSpec((2,), 3), latent_dim=4, conditioning="concat")
+    made = generator(torch.ones(3, 4), torch.arange(3))
+
+    assert made.shape == (3, 2)
+    assert len({tuple(one) for one in made.tolist()}) == 3

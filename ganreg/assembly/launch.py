@@ -17,6 +17,7 @@ from ganreg.assembly.record import recorded
 from ganreg.contracts import GAN, Observer
 from ganreg.engine import affinity, diagnosis, distributed, loop, rollback
 from ganreg.engine.graphs import stream_of_its_own
+from ganreg.engine.modes import to_use
 from ganreg.engine.observers import Observers
 from ganreg.engine.observers.agreement import Agreement
 from ganreg.engine.observers.checkpoints import Checkpoints
@@ -129,6 +130,8 @@ def _run(
             for optimizer in work.state.optimizers.values():
                 vars(optimizer).pop("found_inf", None)
             told.finished(status)
+            for optimizer in work.state.optimizers.values():
+                to_use(optimizer)
         work.signals.raise_if_ending()
     run.refresh()
     return Result(parts.gan, _average(run), history.values, run.directory, status, told.seconds)

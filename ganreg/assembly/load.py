@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from ganreg import yamltext
 from ganreg.assembly.versions import check_offered
 from ganreg.contracts import DataSpec
 from ganreg.engine import checkpoint
-from ganreg.engine.sampling import Labels, sample
-from ganreg.errors import CheckpointError
+from ganreg.engine.sampling import Labels, sample, tells_classes_apart
+from ganreg.errors import CheckpointError, UsageError
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,31 @@ class Trained:
     labels: Labels
     path: Path
 
-    def sample(self, count: int, *, seed: int) -> Tensor:
-        """Samples [count, *spec.shape]; sample i depends on the seed alone."""
-        device = next((p.device for p in self.generator.parameters()), torch.device("cpu"))
-        return sample(self.generator, count, labels=self.labels, seed=seed, device=device)
+    @property
+    def device(self) -> torch.device:
+        """Where it is."""
+        return next((p.device for p in self.generator.parameters()), torch.device("cpu"))
+
+    def sample(self, count: int, *, seed: int, classes: Sequence[int] = ()) -> Tensor:
+        """Samples [count, *spec.shape]; sample i depends on the seed and, where `classes` are given, on its own, in turn.
+
+        Raises UsageError for a class that the data did not have, or where the generator does not tell classes apart.
+        """
+        self._check(classes)
+        return sample(self.generator, count, labels=self.labels, seed=seed, device=self.device, classes=classes)
+
+    def _check(self, classes: Sequence[int]) -> None:
+        known = self.spec.num_classes
+        wrong = [number for number in classes if not 0 <= number < known]
+        if wrong:
+            has = f"classes 0 to {known - 1}" if known else "no classes"
+            raise UsageError(f"there is no class {wrong[0]}: the data had {has}", at="--class", fix="leave --class out")
+        if classes and not tells_classes_apart(self.generator, known, self.device):
+            raise UsageError(
+                "this generator makes the same for every class",
+                at="--class",
+                fix="train one that is told the class: --generator.conditioning concat, and D's too",
+            )
 
 
 def load_generator(run: str | Path, *, device: str = "cpu") -> nn.Module:

@@ -25,6 +25,7 @@ from ganreg.engine.data import Batches, Source, labels_of
 from ganreg.engine.data import check as check_data
 from ganreg.engine.distributed import Ranks
 from ganreg.engine.gate import Gate, without_flag
+from ganreg.engine.modes import to_train
 from ganreg.engine.networks import Player
 from ganreg.engine.precision import Precision, Scaler, resolve
 from ganreg.engine.rollback import Rollbacks
@@ -164,6 +165,7 @@ def _prepare(parts: Parts, settings: RunSettings, device: torch.device, ranks: R
     }
     check_optimizers(optimizers, networks)
     for name, optimizer in optimizers.items():
+        to_train(optimizer)
         lazy.correct(optimizer, lazy.own_steps(parts.regularizers, name))
     if device.type != "cpu":
         for name in without_flag(optimizers.values()):

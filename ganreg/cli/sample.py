@@ -25,6 +25,13 @@ NUMBERS = ".npz"
 @click.option("-n", "--num", "count", type=click.IntRange(1, 10**6), default=64, show_default=True, help="how many")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="of the latents and labels")
 @click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="N|all",
+    help="of this class; several take turns, all: every class  [as frequent as in the data]",
+)
+@click.option(
     "--out",
     type=PathName(path_type=Path),
     metavar="FILE",
@@ -39,7 +46,14 @@ NUMBERS = ".npz"
 @click.option("--force", is_flag=True, help="overwrite what --out names")
 @click.pass_context
 def sample(
-    context: click.Context, run: str, count: int, seed: int, out: Path | None, separate: Path | None, force: bool
+    context: click.Context,
+    run: str,
+    count: int,
+    seed: int,
+    classes: tuple[str, ...],
+    out: Path | None,
+    separate: Path | None,
+    force: bool,
 ) -> None:
     """Make samples with a trained generator.
 
@@ -51,16 +65,24 @@ def sample(
     from ganreg.assembly.load import load_trained
 
     trained = load_trained(directory)
-    samples = trained.sample(count, seed=seed)
+    chosen = list(range(trained.spec.num_classes)) if "all" in classes else [_class(word) for word in classes]
+    samples = trained.sample(count, seed=seed, classes=chosen)
     if separate is not None:
         if not trained.spec.is_image:
             raise UsageError("these samples are no pictures", at="--separate", fix="give --out FILE.npz")
         _write_each(samples, separate)
         output.say(f"{count} samples: {separate}")
     if out is not None or separate is None:
-        target = out or trained.path.parents[1] / "samples" / f"sample-seed{seed}-n{count}.png"
+        of = f"-class{'-'.join(classes)}" if classes else ""
+        target = out or trained.path.parents[1] / "samples" / f"sample-seed{seed}-n{count}{of}.png"
         _write(samples, target)
         output.say(f"{count} samples: {target}")
+
+
+def _class(word: str) -> int:
+    if not word.isdecimal():
+        raise UsageError(f"a class is a number or all, got '{word}'", at="--class", fix="--class 7")
+    return int(word)
 
 
 def _check_targets(out: Path | None, separate: Path | None, *, force: bool) -> None:

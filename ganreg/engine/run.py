@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from ganreg import __version__
 from ganreg.contracts import GAN, DataSpec
 from ganreg.engine.distributed import ALONE, Ranks
+from ganreg.engine.modes import in_use
 from ganreg.engine.sampling import Labels, refresh, sample
 from ganreg.engine.settings import RunSettings as RunSettings
 
@@ -56,7 +58,8 @@ class Run:
     def sample(self, count: int, *, seed: int) -> Tensor:
         """Samples [count, *spec.shape] of the averaged generator, from this seed alone."""
         self.refresh()
-        return sample(self.averaged, count, labels=self.labels, seed=seed, device=self.state.device)
+        with in_use(self.state.optimizers["generator"]) if self.state.ema is None else nullcontext():
+            return sample(self.averaged, count, labels=self.labels, seed=seed, device=self.state.device)
 
     def facts(self) -> dict[str, str]:
         """What every rank of the run must hold alike."""

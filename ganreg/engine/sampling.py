@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,19 +42,40 @@ class Labels:
 
 
 @torch.no_grad()
-def sample(network: nn.Module, count: int, *, labels: Labels, seed: int, device: torch.device) -> Tensor:
-    """`count` samples [count, *shape] that depend on the seed alone, in batches; the network stays in its mode."""
+def sample(
+    network: nn.Module, count: int, *, labels: Labels, seed: int, device: torch.device, classes: Sequence[int] = ()
+) -> Tensor:
+    """`count` samples [count, *shape] that depend on the seed alone, in batches; the network stays in its mode.
+
+    `classes` are the samples' labels, in turn, instead of drawn ones; the latents are the same either way.
+    """
     num_classes = 0 if labels.shares is None else len(labels.shares)
     player = Player(network, role="generator", num_classes=num_classes)
     rng = torch.Generator(device).manual_seed(seed)
     was_training = network.training
     network.eval()
     made = []
-    for _ in range(0, count, BATCH):  # whole batches, so that sample i does not depend on `count`
+    for first in range(0, count, BATCH):  # whole batches, so that sample i does not depend on `count`
         z = torch.randn(BATCH, player.latent_dim, generator=rng, device=device)
-        made.append(player(z, labels.draw(BATCH, rng)))
+        chosen = labels.draw(BATCH, rng)
+        if classes:
+            turn = torch.arange(first, first + BATCH).remainder(len(classes))
+            chosen = torch.tensor(classes)[turn].to(device)
+        made.append(player(z, chosen))
     network.train(was_training)
     return torch.cat(made)[:count]
+
+
+@torch.no_grad()
+def tells_classes_apart(network: nn.Module, num_classes: int, device: torch.device) -> bool:
+    """Whether what it makes of some latents depends on the class."""
+    if num_classes < 2:
+        return False
+    made = [
+        sample(network, 2, labels=Labels.like(None, num_classes), seed=0, device=device, classes=[number])
+        for number in (0, num_classes - 1)
+    ]
+    return not torch.equal(*made)
 
 
 def refresh(network: nn.Module, *, labels: Labels, device: torch.device) -> None:

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from ganreg.contracts import GAN
 from ganreg.engine.data import Batches
+from ganreg.engine.modes import has_modes, in_use
 from ganreg.engine.packing import Tensors, pack, unpack
 from ganreg.errors import ContractError
 from ganreg.nn.ema import EMA
@@ -45,6 +46,9 @@ class State:
         }
         if self.ema is not None:
             files["ema"] = _state(self.ema.module)
+        elif has_modes(self.optimizers["generator"]):  # what to sample from is not what to go on from
+            with in_use(self.optimizers["generator"]):
+                files["ema"] = {name: tensor.clone() for name, tensor in _state(self.gan.generator).items()}
         for name, optimizer in self.optimizers.items():
             files[f"optimizer-{name}"], _ = packed_optimizer(optimizer)
         for name, component in self.components.items():

@@ -40,6 +40,43 @@ def test_the_same_seed_makes_the_same_samples_and_another_others(run: Run, train
     assert (first != other).any()
 
 
+def numbers(run: Run, name: str, *words: str) -> np.ndarray:
+    assert run("sample", "latest", "--out", f"{name}.npz", *words).status == 0
+    return np.load(f"{name}.npz", allow_pickle=False)["samples"]
+
+
+def test_a_class_is_asked_for_by_number_several_take_turns(run: Run):
+    sizes = ("--generator", "mlp", "--set", "generator.hidden=[8]", "--generator.conditioning", "concat")
+    assert run("train", *sizes, "--dataset", "gaussians", "--steps", "1", "--out", "runs/known", "--quiet").status == 0
+    seven, two = numbers(run, "seven", "-n", "6", "--class", "7"), numbers(run, "two", "-n", "6", "--class", "2")
+    turns, every = (
+        numbers(run, "turns", "-n", "6", "--class", "7", "--class", "2"),
+        numbers(run, "all", "-n", "9", "--class", "all"),
+    )
+
+    assert (seven != two).all()
+    assert (turns[0::2] == seven[0::2]).all()
+    assert (turns[1::2] == two[1::2]).all()
+    assert (every[7] == numbers(run, "more", "-n", "9", "--class", "7")[7]).all()
+    assert run("sample", "latest", "-n", "4", "--class", "7").out.endswith("sample-seed0-n4-class7.png\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--class", "8"), "there is no class 8: the data had classes 0 to 7"),
+        (("--class", "-1"), "a class is a number or all, got '-1'"),
+        (("--class", "seven"), "a class is a number or all, got 'seven'"),
+        (("--class", "3"), "this generator makes the same for every class"),
+    ],
+)
+def test_a_class_that_cannot_be_is_refused(run: Run, trained: Path, words: tuple[str, ...], told: str):
+    status, out, err = run("sample", str(trained), *words)
+
+    assert (status, out) == (2, "")
+    assert f"error[GR100]: {told}\n  at: --class\n" in err
+
+
 def test_a_checkpoint_is_a_run_too(run: Run, trained: Path):
     checkpoint = str(trained / "checkpoints" / "step-00000001")
 

@@ -74,6 +74,7 @@ def _held() -> list[Held]:
         ),
         Held("how warnings are shown", lambda: warnings.showwarning, lambda was: setattr(warnings, "showwarning", was)),
         Held("the working directory", _directory, os.chdir),
+        Held("where results are written", lambda: sys.stdout, lambda was: setattr(sys, "stdout", was)),
         Held("where errors are written", lambda: sys.stderr, lambda was: setattr(sys, "stderr", was)),
     ]
     if threading.current_thread() is threading.main_thread():

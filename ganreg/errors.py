@@ -14,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+MOST_WORDS = 300
+"""Characters of a reason."""
+
 
 class GanregError(Exception):
     """Base of all: `what` is wrong, `at` which place, how to `fix` it."""
@@ -231,3 +234,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ " Did you mean 'hinge'?", or nothing when no known word is near."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def reason_of(error: BaseException) -> str:
+    """Its kind, and the first line of what it says, cut where it is endless; an error may itself be broken."""
+    try:
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    except Exception:
+        said = ""
+    said = said if len(said) <= MOST_WORDS else f"{said[:MOST_WORDS]} …"
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

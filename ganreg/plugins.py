@@ -30,7 +30,7 @@ import pluggy
 from ganreg import hookspecs
 from ganreg.ambient import unchanged
 from ganreg.contracts import GANREG_API, OLDEST_API
-from ganreg.errors import PluginError, UsageError, did_you_mean, printable
+from ganreg.errors import PluginError, UsageError, did_you_mean, printable, reason_of
 
 GROUP = "ganreg"
 BUILTIN = EntryPoint("builtin", "ganreg.components.builtin", GROUP)
@@ -40,9 +40,6 @@ MOST_RECORDS = 10_000
 
 SLOW_SECONDS = 5.0
 """Of an import, after which its plugin is named."""
-
-MOST_WORDS = 300
-"""Characters of a reason."""
 
 T = TypeVar("T")
 
@@ -76,10 +73,10 @@ class Plugin:
         """ "ganreg-foo 1.2 (foo)": also its entry point, so that it can be found and left out."""
         return self.origin if self.sha256 else f"{self.origin} ({self.name})"
 
-    def changed(self, what: str) -> None:
-        """Warn that importing it, or a part of it, changed what is everybody's."""
-        told = f"plugin {self.named} changed {what} when it was imported; put back"
-        warnings.warn(printable(told), PluginWarning, stacklevel=2)
+    def changed(self, what: str, doing: str = "importing") -> None:
+        """Warn that importing it, or asking it for something, changed what is everybody's."""
+        when = "it was imported" if doing == "importing" else "it was asked"
+        warnings.warn(printable(f"plugin {self.named} changed {what} when {when}; put back"), PluginWarning, stacklevel=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +105,7 @@ class Plugins:
             call = self.manager.subset_hook_caller(hook, others)
             own: list[Offer[T]] = []
             try:
-                with redirect_stdout(sys.stderr):
+                with guarded(plugin, f"asking for its {hook}"):
                     for record in (item for answer in call(**arguments) for item in answer or ()):
                         if not isinstance(record, expected):
                             raise TypeError(f"{hook} must yield {expected.__name__}, got {type(record).__name__}")
@@ -149,15 +146,16 @@ def load(*, files: Sequence[Path] = (), blocked: Iterable[str] = ()) -> Plugins:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     loaded = Plugins(manager)
-    left_out = {_normal(name): name for name in blocked}
+    left_out = {normal(name): name for name in blocked}
     for entry, (distribution, version) in _entry_points():
         plugin = Plugin(entry.name, distribution, version, entry.value)
         loaded.plugins.append(plugin)
-        if {_normal(entry.name), _normal(distribution)} & left_out.keys() or not _allowed(entry, distribution):
+        if {normal(entry.name), normal(distribution)} & left_out.keys() or not _allowed(entry, distribution):
             plugin.status, plugin.reason = "blocked", "left out by --no-plugin or GANREG_PLUGINS"
         else:
             _register(loaded, plugin, lambda entry=entry: _loaded(entry))  # type: ignore[misc]
-    _tell_unknown(loaded.plugins, {"--no-plugin": left_out, "GANREG_PLUGINS": _switched()})
+    of_files = [file.stem for file in files]
+    _tell_unknown(loaded.plugins, of_files, {"--no-plugin": left_out, "GANREG_PLUGINS": _switched()})
     for file in files:
         importer = _importer(file)
         plugin = Plugin(file.stem, str(file), "", str(file), sha256=hashlib.sha256(file.read_bytes()).hexdigest())
@@ -175,16 +173,6 @@ def failure(plugin: Plugin) -> PluginError:
         at=plugin.source,
         fix="update or uninstall it, or leave it out with GANREG_PLUGINS; ganreg plugins list shows all",
     )
-
-
-def reason_of(error: BaseException) -> str:
-    """Its kind, and the first line of what it says, cut where it is endless; an error may itself be broken."""
-    try:
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    except Exception:
-        said = ""
-    said = said if len(said) <= MOST_WORDS else f"{said[:MOST_WORDS]} …"
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def _entry_points() -> Iterator[tuple[EntryPoint, tuple[str, str]]]:
@@ -224,7 +212,7 @@ def _loaded(entry: EntryPoint) -> ModuleType:
     return module
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
     """As package indexes compare names: Foo_Bar is foo-bar."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -232,23 +220,23 @@ def _normal(name: str) -> str:
 def _switched() -> dict[str, str]:
     """The names in GANREG_PLUGINS as compared, and as given."""
     names = [name.strip() for name in os.environ.get("GANREG_PLUGINS", "").split(",")]
-    return {_normal(name): name for name in names if name}
+    return {normal(name): name for name in names if name}
 
 
 def _allowed(entry: EntryPoint, distribution: str) -> bool:
     names = _switched().keys()
     if not names or entry is BUILTIN:
         return True
-    return "off" not in names and bool(names & {_normal(entry.name), _normal(distribution)})
+    return "off" not in names and bool(names & {normal(entry.name), normal(distribution)})
 
 
-def _tell_unknown(plugins: Sequence[Plugin], switches: Mapping[str, Mapping[str, str]]) -> None:
+def _tell_unknown(plugins: Sequence[Plugin], files: Sequence[str], switches: Mapping[str, Mapping[str, str]]) -> None:
     """A name that no plugin has is probably misspelt, and what it should leave out, or let in, is not."""
-    known = sorted({name for plugin in plugins for name in (plugin.name, plugin.distribution)})
-    has = {_normal(name) for name in known}
+    known = sorted({*files, *(name for plugin in plugins for name in (plugin.name, plugin.distribution))})
+    has = {normal(name) for name in known}
     for switch, names in switches.items():
-        for normal, name in names.items():
-            if normal not in has | {"off"}:
+        for compared, name in names.items():
+            if compared not in has and (compared, switch) != ("off", "GANREG_PLUGINS"):
                 told = f"{switch} names '{name}', which no installed plugin is called.{did_you_mean(name, known)}"
                 warnings.warn(printable(told), PluginWarning, stacklevel=2)
 
@@ -257,14 +245,13 @@ def _register(loaded: Plugins, plugin: Plugin, importer: Callable[[], ModuleType
     """Import and register one plugin; whatever it raises is its own failure, but Ctrl-C."""
     manager = loaded.manager
     try:
-        # stdout is for what was asked for
-        with unchanged(plugin.changed), redirect_stdout(sys.stderr), _told_if_slow(plugin):
+        with guarded(plugin):
             module = importer()
             api = getattr(module, "GANREG_API", 1)
             fits, needs = type(api) is int and OLDEST_API <= api <= GANREG_API, repr(api)
             plugin.file = str(getattr(module, "__file__", None) or "")
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted while importing plugin {plugin.origin} ({plugin.source})") from None
+        raise KeyboardInterrupt(f"interrupted while importing plugin {plugin.named}") from None
     except BaseException as error:
         loaded._fail(plugin, "broken", error)
         return
@@ -289,12 +276,23 @@ def _register(loaded: Plugins, plugin: Plugin, importer: Callable[[], ModuleType
 
 
 @contextmanager
-def _told_if_slow(plugin: Plugin) -> Iterator[None]:
+def guarded(plugin: Plugin, doing: str = "importing") -> Iterator[None]:
+    """Around a plugin's code: what it changes for everybody is put back and told, what it prints goes to stderr, which keeps
+    stdout for what was asked for, and it is named while it is waited for.
+    """
+    with unchanged(lambda what: plugin.changed(what, doing)), redirect_stdout(sys.stderr), _told_if_slow(plugin, doing):
+        yield
+
+
+@contextmanager
+def _told_if_slow(plugin: Plugin, doing: str) -> Iterator[None]:
     """Who is waited for, once it takes long: it may never end."""
-    told = printable(f"still importing plugin {plugin.named}; leave it out with --no-plugin {plugin.name}")
+    what = f"importing plugin {plugin.named}" if doing == "importing" else f"{doing}, plugin {plugin.named}"
+    told = printable(f"still {what}; leave it out with --no-plugin {plugin.name}")
     timer = threading.Timer(SLOW_SECONDS, lambda: print(told, file=sys.stderr, flush=True))
     timer.daemon = True
-    timer.start()
+    if plugin.name != BUILTIN.name:
+        timer.start()
     try:
         yield
     finally:

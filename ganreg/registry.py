@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ganreg import plugins as plugin_loader
 from ganreg import settings as settings_of
-from ganreg.ambient import unchanged
 from ganreg.contracts import GIVEN, KINDS, PLURALS, Component, DataSpec, Kind, Recipe
 from ganreg.errors import (
     ContractError,
@@ -31,8 +30,9 @@ from ganreg.errors import (
     UsageError,
     WrongKindError,
     did_you_mean,
+    reason_of,
 )
-from ganreg.plugins import Offer, Plugin, Plugins, PluginWarning
+from ganreg.plugins import Offer, Plugin, Plugins, PluginWarning, guarded, normal
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -101,7 +101,7 @@ class Part:
             raise SettingsError(f"{self.owner} cannot be built: {error}", at=self.owner, fix="change its settings") from error
         except Exception as error:
             raise ContractError(
-                f"{self.owner} of {self.plugin.named} cannot be built: {type(error).__name__}: {error}",
+                f"{self.owner} of {self.plugin.named} cannot be built: {reason_of(error)}",
                 at=self.component.factory,
                 fix="change its settings, or tell its author",
             ) from error
@@ -144,6 +144,13 @@ class Registry:
             raise ContractError(f"{offer.plugin.named}: {error.what}", at=error.at, fix=error.fix) from error
         return Part(offer.record, offer.plugin, factory, model, name)
 
+    def has_recipe_of_generator(self, name: str) -> bool:
+        """Whether who offers the generator of this name offers a recipe of the same name: another's is nobody's default."""
+        generators = _named([offer for offer in self._components if offer.record.kind == "generator"], name)
+        owners = [offer.plugin for offer in generators]
+        first = next((plugin for plugin in owners if plugin.name == "builtin"), owners[0] if len(owners) == 1 else None)
+        return any(offer.plugin is first for offer in _named(self._recipes, name))
+
     def recipe(self, name: str) -> Recipe:
         """Find a recipe by name or `distribution:name`.
 
@@ -152,6 +159,7 @@ class Registry:
         offers = _named(self._recipes, name)
         if not offers:
             known = [offer.record.name for offer in self.recipes()]
+            self._blame_failed(name, known)
             raise UnknownNameError(
                 f"no recipe is named '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}",
                 at="--recipe",
@@ -175,7 +183,7 @@ class Registry:
         offers = _named([offer for offer in self._components if offer.record.kind == kind], name)
         if offers:
             return _only(offers, f"{kind} '{name}'", at)
-        self._blame_failed(kind, name)
+        self._blame_failed(name, [offer.record.name for offer in self.components(kind)])
         others = _named(self._components, name)
         if others:
             kinds = " and ".join(sorted({with_article(offer.record.kind) for offer in others}))
@@ -187,13 +195,12 @@ class Registry:
             fix=f"ganreg list {PLURALS[kind]}",
         )
 
-    def _blame_failed(self, kind: Kind, name: str) -> None:
+    def _blame_failed(self, name: str, known: Sequence[str]) -> None:
         """An unknown name, while a plugin that failed may be the one that has it."""
         failed = self.plugins.broken
         distribution, _, bare = name.rpartition(":")
-        known = [offer.record.name for offer in self.components(kind)]
         if distribution:
-            failed = [plugin for plugin in failed if distribution in (plugin.distribution, plugin.name)]
+            failed = [plugin for plugin in failed if _is_of(plugin, distribution)]
         elif did_you_mean(bare, known) or _named(self._components, bare):
             return
         if failed:
@@ -203,7 +210,12 @@ class Registry:
 def _named(offers: Sequence[Offer[Any]], name: str) -> list[Offer[Any]]:
     distribution, _, bare = name.rpartition(":")
     found = [offer for offer in offers if offer.record.name == bare]
-    return [offer for offer in found if not distribution or distribution in (offer.plugin.distribution, offer.plugin.name)]
+    return [offer for offer in found if not distribution or _is_of(offer.plugin, distribution)]
+
+
+def _is_of(plugin: Plugin, distribution: str) -> bool:
+    """Names as package indexes compare them."""
+    return normal(distribution) in (normal(plugin.distribution), normal(plugin.name))
 
 
 def _only(offers: list[Offer[Any]], what: str, at: str) -> Offer[Any]:
@@ -225,14 +237,13 @@ def _only(offers: list[Offer[Any]], what: str, at: str) -> Offer[Any]:
 def _import(offer: Offer[Component]) -> Callable[..., Any]:
     module_name, _, attribute = offer.record.factory.partition(":")
     try:
-        with nullcontext() if module_name in sys.modules else unchanged(offer.plugin.changed):
+        with nullcontext() if module_name in sys.modules else guarded(offer.plugin):
             factory = getattr(importlib.import_module(module_name), attribute)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted while importing {offer.record.factory} of {offer.plugin.named}") from None
     except BaseException as error:
         raise PluginError(
-            f"{offer.record.kind} '{offer.record.name}' of {offer.plugin.named} failed to load: "
-            f"{plugin_loader.reason_of(error)}",
+            f"{offer.record.kind} '{offer.record.name}' of {offer.plugin.named} failed to load: {reason_of(error)}",
             at=offer.record.factory,
             fix="update or uninstall that plugin",
         ) from error

@@ -1,3 +1,4 @@
+import random
 import subprocess
 import sys
 import warnings
@@ -173,7 +174,7 @@ def test_control_characters_of_a_plugin_are_shown_and_not_sent(plugin):
 def test_ctrl_c_while_a_plugin_is_imported_ends_the_start_and_names_it(plugin):
     plugin("x", "raise KeyboardInterrupt")
 
-    with pytest.raises(KeyboardInterrupt, match=r"interrupted while importing plugin ganreg-x 1\.0 \(ganreg_x_plugin\)"):
+    with pytest.raises(KeyboardInterrupt, match=r"interrupted while importing plugin ganreg-x 1\.0 \(x\)"):
         plugins.load()
 
 
@@ -225,6 +226,21 @@ def test_a_plugin_without_a_hook_is_ok_and_says_why_it_offers_nothing(plugin):
 
     assert (found.name, found.status, found.hooks) == ("idle", "ok", ())
     assert found.reason == "it offers nothing: no function of it is marked with @ganreg.hookimpl"
+
+
+@pytest.mark.parametrize("hook", ["ganreg_components", "ganreg_recipes"])
+def test_what_a_hook_changes_is_put_back_and_told_and_its_prints_go_to_stderr(plugin, hook, capfd, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    act = "os.chdir('/'); random.seed(1); print('noise')"
+    plugin("x", f"import os, random, ganreg\n@ganreg.hookimpl\ndef {hook}():\n    {act}\n    return ()\n")
+    before = random.getstate()
+    with pytest.warns(PluginWarning) as told:
+        plugins.load().answers(hook, object)
+
+    said = "plugin ganreg-x 1.0 (x) changed Python's random numbers, the working directory when it was asked; put back"
+    assert [str(one.message) for one in told] == [said]
+    assert (random.getstate(), Path.cwd()) == (before, tmp_path)
+    assert capfd.readouterr() == ("", "noise\n")
 
 
 def test_even_the_built_in_parts_may_be_left_out(install):

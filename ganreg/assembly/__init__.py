@@ -56,6 +56,7 @@ def train_gan(
     sync_batchnorm: bool = False,
     rank_timeout: float = 300.0,
     ema: EMASettings | dict[str, float] | None = EMASettings(),  # noqa: B008  (frozen)
+    init_from: str | Path | None = None,
     seed: int = 0,
     device: str | torch.device = "auto",
     workers: int | None = None,
@@ -77,6 +78,7 @@ def train_gan(
     parts (`accumulate`) and, under torchrun, all ranks.
 
     Returns the trained networks, the averaged generator `ema`, and `history`, a list per value: step, loss_d, loss_g, d_real, …
+    `init_from` is a run, or a checkpoint, whose weights are the first ones where they fit.
     With `out` a run directory is written; without, nothing.  The same seed and threads give the same result on a CPU.
     Raises SettingsError (also a ValueError) and other GanregErrors; TypeError for what is no dataset.
     """
@@ -109,6 +111,7 @@ def train_gan(
         "sync_batchnorm": sync_batchnorm,
         "rank_timeout": rank_timeout,
         "ema": ema,
+        "init_from": str(init_from) if init_from is not None else None,
         "seed": seed,
         "device": str(device),
         "workers": workers if workers is not None else getattr(loader, "num_workers", 0),

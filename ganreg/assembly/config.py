@@ -233,10 +233,9 @@ def _recipe(layers: Sequence[Document], registry: Registry) -> tuple[str | None,
             raise SettingsError(f"recipe must be a name, got {said[-1]!r}", at=place, fix="ganreg list recipes")
         return said[-1], []
     name = _single("generator", [Document(DEFAULTS), *layers]).name
-    offered = any(offer.record.name == name for offer in registry.recipes())
-    if name is None or not offered or not _same_data(registry.recipe(name), layers):
+    if not isinstance(name, str) or not registry.has_recipe_of_generator(name):
         return None, []
-    return name, [f"recipe: {name}"]
+    return (name, [f"recipe: {name}"]) if _same_data(registry.recipe(name), layers) else (None, [])
 
 
 def _same_data(recipe: Recipe, layers: Sequence[Document]) -> bool:

@@ -18,7 +18,7 @@ from ganreg.assembly.changes import refuse_changes
 from ganreg.assembly.environment import devices
 from ganreg.assembly.versions import origins
 from ganreg.contracts import GAN
-from ganreg.engine import checkpoint, distributed, graphs, lazy, rollback
+from ganreg.engine import checkpoint, distributed, graphs, initial, lazy, rollback
 from ganreg.engine.checks import check_fit, check_loss, check_optimizers, check_regularizers
 from ganreg.engine.compiled import compile_player
 from ganreg.engine.data import Batches, Source, labels_of
@@ -56,6 +56,7 @@ LATER_SETTINGS = (
     "on_imbalance",
     "sync_batchnorm",
     "rank_timeout",
+    "init_from",
 )
 """Settings that came after the first checkpoints."""
 
@@ -104,7 +105,11 @@ def ready(
     library.require(device.type)
     ranks = distributed.start(device, seed=settings.seed, timeout=settings.rank_timeout)
     settings = decided(settings, device)
-    config = {**config, **{name: getattr(settings, name) for name in DECIDED}}
+    notes: list[str] = []
+    if settings.init_from is not None and resume is None:
+        path, notes = initial.fill(parts.gan, settings.init_from)
+        settings = replace(settings, init_from=str(path))  # a run that repeats this one takes the same
+    config = {**config, **{name: getattr(settings, name) for name in (*DECIDED, "init_from")}}
     check_fit(parts.gan, parts.source.spec)
     check_loss(parts.loss)
     check_regularizers(parts.regularizers, parts.gan.generator)
@@ -127,6 +132,7 @@ def ready(
         ranks=ranks,
         precision=work.precision.name,
         origins=origins(config, registries.current()),
+        notes=notes,
     )
     if resume is not None:
         penalties = _restore(run, resume, allow_change)

@@ -17,7 +17,7 @@ from ganreg.cli import output
 from ganreg.cli.group import Verbs
 from ganreg.cli.session import Session, with_shared_options
 from ganreg.engine.signals import Terminated
-from ganreg.errors import GanregError, PluginError, UsageError, did_you_mean
+from ganreg.errors import GanregError, PluginError, UsageError, did_you_mean, reason_of
 from ganreg.plugins import Plugin
 
 INTERRUPTED = 130
@@ -60,16 +60,18 @@ def main(words: Sequence[str] | None = None) -> int:
             return 0
         except click.exceptions.Exit as left:
             return left.exit_code
-        except (KeyboardInterrupt, EOFError, click.Abort) as interrupt:
+        except (KeyboardInterrupt, click.Abort) as interrupt:
             output.complain(str(interrupt) or "interrupted")
             return INTERRUPTED
         except Terminated as ended:
             output.complain(str(ended))
             return int(str(ended.code))
-        except BrokenPipeError:  # whoever read our output has seen enough
-            output.hush()
-            return 0
-        except Exception as error:
+        except BaseException as error:
+            if isinstance(error, SystemExit) and session.running is not None:  # a plugin's verb may end as it likes
+                raise
+            if isinstance(error, BrokenPipeError) and output.reader_is_gone():  # who has seen enough
+                output.hush()
+                return 0
             return _tell(error, session.running, debug="--debug" in words)
 
 
@@ -84,7 +86,7 @@ def _complete(instruction: str) -> int:
         return 1
 
 
-def _tell(error: Exception, plugin: Plugin | None, *, debug: bool) -> int:
+def _tell(error: BaseException, plugin: Plugin | None, *, debug: bool) -> int:
     if debug:
         import traceback
 
@@ -95,10 +97,10 @@ def _tell(error: Exception, plugin: Plugin | None, *, debug: bool) -> int:
     if isinstance(error, click.ClickException):
         error = _in_our_words(error)
     if plugin is not None and not isinstance(error, GanregError):
-        what = f"a command of {plugin.named} failed: {type(error).__name__}: {error}"
+        what = f"a command of {plugin.named} failed: {reason_of(error)}"
         error = PluginError(what, at=_innermost(error), fix="see the traceback with --debug, and tell its author")
     if not isinstance(error, GanregError):
-        what = f"{type(error).__name__}: {error}"
+        what = reason_of(error)
         fix = "report this with its traceback" if debug else "see the traceback with --debug, and report it"
         error = GanregError(what, at=_innermost(error), fix=fix)
     output.complain(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Collection, Mapping
 from importlib import import_module
@@ -12,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from ganreg.cli.session import session_of
 from ganreg.errors import UsageError, did_you_mean
-from ganreg.plugins import Offer, PluginWarning
+from ganreg.plugins import Offer, PluginWarning, failure
 
 if TYPE_CHECKING:
     from ganreg.registry import Registry
@@ -45,6 +46,9 @@ class Verbs(click.Group):
         command = self.get_command(ctx, args[0])
         if command is None and not ctx.resilient_parsing:
             known = self.list_commands(ctx)
+            broken = session_of(ctx).registry().plugins.broken if ctx.parent is None else []
+            if broken and not did_you_mean(args[0], known):
+                raise failure(broken[0])
             raise UsageError(
                 f"there is no command '{args[0]}'.{did_you_mean(args[0], known)} Known: {', '.join(known)}",
                 at=ctx.command_path,
@@ -79,9 +83,10 @@ def verbs_of_plugins(registry: Registry, taken: Collection[str]) -> dict[str, Of
     found: dict[str, Offer[click.Command]] = {}
     for offer in registry.plugins.answers("ganreg_commands", click.Command):
         name = offer.record.name
-        if name and name not in taken and name not in found:
+        has_name = isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name)
+        if name and has_name and name not in taken and name not in found:
             found[name] = offer
             continue
-        which, why = (f"the command '{name}'", "there is one already") if name else ("a command", "it has no name")
+        which, why = (f"the command '{name}'", "there is one already") if has_name else ("a command", "it has no name to type")
         warnings.warn(f"{which} of plugin {offer.plugin.named} is left out: {why}", PluginWarning, stacklevel=2)
     return dict(sorted(found.items()))

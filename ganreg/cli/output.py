@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,9 +61,19 @@ def hush(stream: Literal["stdout", "stderr"] = "stdout") -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, getattr(sys, stream).fileno())
-    except (OSError, ValueError):  # no real one, as under a test
+    except (AttributeError, OSError, ValueError):  # no real one, as under a test
         setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     os.close(nowhere)
+
+
+def reader_is_gone() -> bool:
+    """Whether nobody reads our stdout any more, a pipe."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout, 0)
+        return bool(poll.poll(0))
+    except (AttributeError, OSError, ValueError):  # no such call, or no real stream
+        return False
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -109,7 +120,7 @@ def _flush() -> None:
     for name in streams:
         try:
             _flushed(getattr(sys, name))
-        except (OSError, ValueError):
+        except (AttributeError, OSError, ValueError):  # none, gone, closed
             hush(name)
 
 

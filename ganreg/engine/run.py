@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -42,6 +42,7 @@ class Run:
     precision: str = "fp32"
     repeatable: bool = True  # every part was named, so that the configuration alone repeats the run
 
+    notes: Sequence[str] = ()  # what was taken from elsewhere, for whoever starts it
     labels: Labels = field(default_factory=Labels)
     origins: Mapping[str, str] = field(default_factory=dict)  # "loss.hinge" -> the distribution and version it came with
 

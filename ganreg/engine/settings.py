@@ -46,6 +46,7 @@ class RunSettings:
     sync_batchnorm: Annotated[bool, Field(description="batch norm's statistics over all ranks")] = False
     rank_timeout: Annotated[float, Field(gt=0, description="seconds that ranks wait for each other")] = 300.0
     ema: Annotated[EMASettings, Field(description="moving average of G's weights")] | None = field(default_factory=EMASettings)
+    init_from: Annotated[str, Field(description="run whose weights are the first ones, where they fit")] | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63, description="of weights, latents and the order of the data")] = 0
     device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"
     workers: Annotated[int, Field(ge=0, le=1024, description="processes that read data")] = 0

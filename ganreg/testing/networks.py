@@ -16,6 +16,14 @@ STEPS = 3
 """Steps of training within which every weight must have had a gradient: some start at zero."""
 
 
+def _everything(answer: Any) -> list[Tensor]:
+    """All that it answers and that weights can learn from: logits, class logits, what penalties read."""
+    if isinstance(answer, Tensor):
+        return [answer]
+    told = [answer.logits, answer.class_logits, answer.features, answer.embedding, *answer.extras.values()]
+    return [one for one in told if isinstance(one, Tensor) and one.requires_grad]
+
+
 def _first(answer: Any) -> Tensor:
     """Samples, or the logits of whatever a discriminator answers."""
     result: Tensor = getattr(answer, "logits", answer)
@@ -68,8 +76,9 @@ def reaches_every_weight(subject: Subject) -> None:
     waiting = {name for name, one in network.named_parameters() if one.requires_grad}
     for step in range(STEPS):
         optimizer.zero_grad()
-        out = _first(network(*inputs))
-        torch.autograd.backward((out * torch.randn(out.shape, generator=torch.Generator().manual_seed(step))).sum())
+        rng = torch.Generator().manual_seed(step)
+        outs = _everything(network(*inputs))
+        torch.autograd.backward([(out * torch.randn(out.shape, generator=rng)).sum() for out in outs])
         waiting -= {name for name, one in network.named_parameters() if one.grad is not None and bool(one.grad.any())}
         optimizer.step()
     expect(not waiting, f"no gradient reached {', '.join(sorted(waiting))} in {STEPS} steps: use them, or leave them out")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganreg.contracts import DataSpec, PenaltyContext
+from ganreg.contracts import DataSpec, DiscriminatorOutput, PenaltyContext
 from ganreg.engine.checks import check_regularizers
 from ganreg.engine.state import packed_optimizer, restore_optimizer
 from ganreg.engine.work import as_output
@@ -86,20 +86,31 @@ class _Generator(nn.Module):
         return made
 
 
+CLASSES = 3
+FAR = 10_000
+"""Steps and images, when a penalty that starts late has started."""
+
+
 class _Discriminator(nn.Module):
+    """Answers all that a penalty may read: logits, class logits, and a drawing of what it was shown."""
+
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(spec.size, 8), nn.Tanh(), nn.Linear(8, 1))
+        self.shape = spec.shape
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(spec.size, 8), nn.Tanh())
+        self.logit, self.classes, self.drawing = nn.Linear(8, 1), nn.Linear(8, CLASSES), nn.Linear(8, spec.size)
 
-    def forward(self, samples: Tensor) -> Tensor:
-        logits: Tensor = self.layers(samples)
-        return logits
+    def forward(self, samples: Tensor) -> DiscriminatorOutput:
+        features: Tensor = self.layers(samples)
+        drawn = self.drawing(features).view(-1, *self.shape)
+        extras = {"reconstruction": drawn, "reconstruction_target": samples.detach()}
+        return DiscriminatorOutput(self.logit(features), self.classes(features), features, features, extras)
 
 
-def _context(spec: DataSpec, *, joins: bool) -> PenaltyContext:
+def _context(spec: DataSpec, phase: Literal["discriminator", "generator"], *, joins: bool) -> PenaltyContext:
     torch.manual_seed(0)
     generator, discriminator = _Generator(spec), _Discriminator(spec)
-    latents, real = torch.randn(4, 4), torch.randn(4, *spec.shape).clamp(-1, 1)
+    latents, real, labels = torch.randn(4, 4), torch.randn(4, *spec.shape).clamp(-1, 1), torch.arange(4).remainder(CLASSES)
     fake = generator(latents)
     return PenaltyContext(
         generator=generator,
@@ -109,13 +120,14 @@ def _context(spec: DataSpec, *, joins: bool) -> PenaltyContext:
         real=real,
         fake=fake if joins else fake.detach(),
         latents=latents,
-        labels=None,
-        fake_labels=None,
-        real_output=as_output(discriminator(real)) if joins else None,
-        fake_output=as_output(discriminator(fake)) if joins else None,
-        step=0,
-        images=0,
+        labels=labels,
+        fake_labels=labels,
+        real_output=discriminator(real) if joins else None,
+        fake_output=discriminator(fake if phase == "generator" else fake.detach()) if joins else None,
+        step=FAR,
+        images=FAR,
         rng=torch.Generator().manual_seed(0),
+        phase=phase,
     )
 
 
@@ -135,11 +147,12 @@ def penalises_its_network(subject: Subject) -> None:
     if getattr(one, "requires", ()):
         return  # needs networks that we do not have
     spec = DataSpec((1, 8, 8), value_range=(-1.0, 1.0))
-    context = _context(spec, joins=bool(getattr(one, "shares_forward", False)))
-    torch.autograd.backward(number(one.penalty(context), "the penalty"))
-    network = getattr(context, one.network)
-    reached = any(weight.grad is not None and bool(weight.grad.any()) for weight in network.parameters())
-    expect(reached, f"no gradient of the penalty reaches the {one.network}")
+    for phase in ("discriminator", "generator") if one.network == "both" else (one.network,):
+        context = _context(spec, phase, joins=bool(getattr(one, "shares_forward", False)))
+        torch.autograd.backward(number(one.penalty(context), "the penalty"))
+        weights = getattr(context, phase).parameters()
+        reached = any(weight.grad is not None and bool(weight.grad.any()) for weight in weights)
+        expect(reached, f"no gradient of the penalty reaches the {phase}")
 
 
 REGULARIZER = (can_be_applied, penalises_its_network)

@@ -193,7 +193,7 @@ import click, ganreg
 def ganreg_commands():
     @click.command("fall")
     def fall(): raise RuntimeError("over")
-    return [fall, click.Command(None), click.Command("train")]
+    return [fall, click.Command(None), click.Command(5), click.Command("train")]
 """
     site = distribution(tmp_path, "falls", source, entry="f", version=VERSION)
     ran = ganreg("fall", sites=[site])
@@ -204,9 +204,60 @@ def ganreg_commands():
     assert f"error[GR201]: a command of {who} failed: RuntimeError: over\n" in ran.stderr
     assert json.loads(listed.stdout)[1]["commands"] == ["fall"]
     assert listed.stderr.splitlines() == [
-        f"warning: a command of plugin {who} is left out: it has no name",
+        f"warning: a command of plugin {who} is left out: it has no name to type",
         f"warning: the command 'train' of plugin {who} is left out: there is one already",
     ]
+
+
+def test_what_a_part_prints_when_it_is_imported_is_kept_apart_from_what_was_asked(tmp_path: Path):
+    parts = "print('noise')\nimport sys\nsys.stdout = None\n\nclass Loud:\n    __doc__ = '.'\n    def __init__(self): ...\n"
+    offer = '    yield Component("loss", "loud", "ganreg_loud_parts:Loud", "Words.")\n'
+    site = distribution(tmp_path, "loud", HEAD + offer, modules={"ganreg_loud_parts": parts})
+    ran = ganreg("show", "loss", "loud", "--json", sites=[site])
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["name"] == "loud"
+    assert ran.stderr == "noise\n"
+
+
+@pytest.mark.parametrize(
+    ("act", "status", "said"),
+    [
+        ("raise SystemExit(4)", 4, ""),
+        ("raise EOFError('no input')", 3, "EOFError: no input"),
+        ("raise BrokenPipeError('socket')", 3, "BrokenPipeError: socket"),
+        ("raise type('Odd', (BaseException,), {})('?')", 3, "Odd: ?"),
+        ("raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})()", 3, "Mute"),
+    ],
+)
+def test_however_the_verb_of_a_plugin_ends_it_is_told_and_never_as_a_success(act: str, status: int, said: str, tmp_path: Path):
+    source = f"import click, ganreg\n\n@click.command('go')\ndef go():\n    {act}\n\n"
+    source += "@ganreg.hookimpl\ndef ganreg_commands():\n    return [go]\n"
+    ran = ganreg("go", sites=[distribution(tmp_path, "goes", source, entry="g", version=VERSION)])
+
+    assert (ran.returncode, ran.stdout) == (status, "")
+    assert ran.stderr.startswith(f"error[GR201]: a command of ganreg-goes {VERSION} (g) failed: {said}\n" if said else "")
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("path", ["good.yaml", "none.yaml"])
+def test_a_plugins_recipe_that_has_the_name_of_our_generator_changes_nobodys_run(path: str, tmp_path: Path):
+    source = f"""
+import ganreg
+from ganreg.contracts import Recipe
+from pathlib import Path
+
+@ganreg.hookimpl
+def ganreg_recipes():
+    yield Recipe("mlp", Path(__file__).with_name("{path}"), "Words.")
+"""
+    site = distribution(tmp_path, "takes", source)
+    (site / "good.yaml").write_text("loss: hinge\n")
+    ran = ganreg("train", "--generator", "mlp", "--dataset", "gaussians", "--dry-run", sites=[site])
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "name: bce" in ran.stdout
+    assert "recipe: null" in ran.stdout
 
 
 # --- all together -----------------------------------------------------------------------------------------------------
@@ -308,4 +359,4 @@ def test_ctrl_c_while_a_plugin_hangs_ends_with_130_and_its_name(hang: Path):
         out, err = process.communicate(timeout=30)
 
     assert (process.returncode, out) == (130, "")
-    assert err == "interrupted while importing plugin ganreg-hang 1.3 (ganreg_hang_plugin)\n"
+    assert err == "interrupted while importing plugin ganreg-hang 1.3 (slow)\n"

@@ -15,7 +15,7 @@ from ganreg.contracts import STATISTICS, Observer
 from ganreg.engine.run import Run
 from ganreg.engine.signals import Terminated
 from ganreg.engine.work import Work
-from ganreg.errors import GanregError, StorageError
+from ganreg.errors import GanregError, StorageError, reason_of
 
 
 class Observers:
@@ -63,7 +63,7 @@ class Observers:
             stops = self.run.ranks.main_says(self._wish)
         # it was the last step, then: whatever writes the run's files writes once more; for a signal, only what can be resumed
         mark = "required" if stops else "saves" if ending or saves else ""
-        late = [one for one in self.observers if mark and getattr(one, mark, False) and one not in due]
+        late = [one for one in self.observers if mark and self._is(mark, one) and one not in due]
         self._tell(late, lambda observer: observer.stepped(step, values))
         stops = stops or ending
         if is_last or stops or saves:
@@ -96,33 +96,45 @@ class Observers:
         self._tell(self.observers, lambda observer: getattr(observer, "rolled_back", _nothing)(self.run))
 
     def _interval(self, observer: Observer) -> int:
-        return getattr(observer, "every", None) or self.run.settings.log_every
+        try:
+            every = getattr(observer, "every", None)
+        except Exception:  # whoever wrote it is told when it is called
+            every = None
+        return every if isinstance(every, int) and every > 0 else self.run.settings.log_every
+
+    def _is(self, mark: str, observer: Observer) -> bool:
+        """Whether it is marked "required" or "saves", which a plugin's may not say of itself."""
+        return id(observer) not in self.origins and getattr(observer, mark, False)
 
     def _tell(self, observers: Sequence[Observer], call: Callable[[Observer], object]) -> None:
+        if not observers:
+            return
         device = self.run.state.device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), ambient.kept():
+        foreign = any(not type(observer).__module__.startswith("ganreg.") for observer in observers)
+        guard = ambient.kept() if foreign else torch.set_grad_enabled(torch.is_grad_enabled())
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), guard:
             for observer in list(observers):
                 origin = self.origins.get(id(observer))
                 try:
                     call(observer)
                 except GanregError as error:
-                    if origin:
+                    if origin and origin not in error.what:
                         error.what += f" (says observer {type(observer).__name__} of {origin})"
                     raise
                 except (KeyboardInterrupt, Terminated):
                     raise
                 except BaseException as error:
-                    if getattr(observer, "required", False) and isinstance(error, OSError):
+                    if self._is("required", observer) and isinstance(error, OSError):
                         raise StorageError(
                             f"the run's files cannot be written: {error.strerror or error}",
                             at=str(error.filename or self.run.directory),
                             fix="make room, or give another --out; checkpoints are as they were",
                         ) from error
-                    if getattr(observer, "required", False):
+                    if self._is("required", observer):
                         raise
                     self.observers.remove(observer)
                     whose = f"{type(observer).__name__} of {origin}" if origin else type(observer).__name__
-                    warnings.warn(f"observer {whose} is dropped: {type(error).__name__}: {error}", stacklevel=2)
+                    warnings.warn(f"observer {whose} is dropped: {reason_of(error)}", stacklevel=2)
 
     def _read(self, work: Work, now: float) -> dict[str, float]:
         """Everything on the device in one read."""

@@ -116,6 +116,13 @@ def test_an_observer_of_a_plugin_is_dropped_with_its_plugins_name(plugin: Any):
     ]
 
 
+def test_an_observer_of_a_plugin_cannot_make_itself_one_that_the_run_needs(plugin: Any):
+    odd = "OSError('net')\n    required = True\n    every = property(lambda self: 1 / 0)"
+    plugin("watches", WATCH.format(raised=odd))
+    with pytest.warns(UserWarning, match=r"observer Watch of ganreg-watches 1\.0 \(watches\) is dropped: OSError: net"):
+        assert train(steps=2).status == "done"
+
+
 def test_an_observer_of_a_plugin_that_ends_the_run_is_named(plugin: Any):
     plugin("watches", WATCH.format(raised="UsageError('no more', at='here', fix='stop')"))
     with pytest.raises(UsageError) as told:

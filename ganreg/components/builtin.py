@@ -30,6 +30,27 @@ def ganreg_components() -> Iterable[Component]:
         paper="1406.2661",
     )
     yield Component(
+        "generator",
+        "stylegan2",
+        f"{parts}.generators.stylegan2:StyleGAN2Generator",
+        "A style scales every layer; noise, skip images.",
+        paper="1912.04958",
+    )
+    yield Component(
+        "generator",
+        "r3gan",
+        f"{parts}.generators.r3gan:R3GANGenerator",
+        "Residual, no normalisation, from a learned base map.",
+        paper="2501.05441",
+    )
+    yield Component(
+        "generator",
+        "fastgan",
+        f"{parts}.generators.fastgan:FastGANGenerator",
+        "Small maps weigh large ones; for few images.",
+        paper="2101.04775",
+    )
+    yield Component(
         "discriminator",
         "dcgan",
         f"{parts}.discriminators.dcgan:DCGANDiscriminator",
@@ -42,6 +63,27 @@ def ganreg_components() -> Iterable[Component]:
         f"{parts}.discriminators.mlp:MLPDiscriminator",
         "Fully connected; for points and small pictures.",
         paper="1406.2661",
+    )
+    yield Component(
+        "discriminator",
+        "stylegan2",
+        f"{parts}.discriminators.stylegan2:StyleGAN2Discriminator",
+        "Residual, filtered halving, minibatch deviation.",
+        paper="1912.04958",
+    )
+    yield Component(
+        "discriminator",
+        "r3gan",
+        f"{parts}.discriminators.r3gan:R3GANDiscriminator",
+        "Residual, no normalisation; judges each sample alone.",
+        paper="2501.05441",
+    )
+    yield Component(
+        "discriminator",
+        "fastgan",
+        f"{parts}.discriminators.fastgan:FastGANDiscriminator",
+        "Judges patches and draws its images again.",
+        paper="2101.04775",
     )
     yield Component(
         "loss",
@@ -79,6 +121,13 @@ def ganreg_components() -> Iterable[Component]:
         paper="1701.07875",
     )
     yield Component(
+        "loss",
+        "relativistic",
+        f"{parts}.losses.relativistic:Relativistic",
+        "Real against the fake beside it (RpGAN); needs r1 and r2.",
+        paper="1807.00734",
+    )
+    yield Component(
         "regularizer",
         "r1",
         f"{parts}.regularizers.r1:R1",
@@ -91,6 +140,49 @@ def ganreg_components() -> Iterable[Component]:
         f"{parts}.regularizers.gradient_penalty:GradientPenalty",
         "D's slope held at 1 between reals and fakes (WGAN-GP).",
         paper="1704.00028",
+    )
+    yield Component(
+        "regularizer",
+        "r2",
+        f"{parts}.regularizers.r2:R2",
+        "D's squared slope on fakes, every step.",
+        paper="1801.04406",
+    )
+    yield Component(
+        "regularizer",
+        "dragan",
+        f"{parts}.regularizers.dragan:DRAGAN",
+        "D's slope held at 1 around reals.",
+        paper="1705.07215",
+    )
+    yield Component(
+        "regularizer",
+        "lecam",
+        f"{parts}.regularizers.lecam:LeCam",
+        "Logits held near the other side's mean, for little data.",
+        paper="2104.03310",
+    )
+    yield Component(
+        "regularizer",
+        "acgan",
+        f"{parts}.regularizers.acgan:ACGAN",
+        "D classifies samples, and G is to be understood.",
+        paper="1610.09585",
+    )
+    yield Component(
+        "regularizer",
+        "reconstruction",
+        f"{parts}.regularizers.reconstruction:Reconstruction",
+        "D draws the reals again; for the discriminator fastgan.",
+        paper="2101.04775",
+    )
+    yield Component(
+        "regularizer",
+        "path-length",
+        f"{parts}.regularizers.path_length:PathLength",
+        "Equal steps in w change images equally; for stylegan2.",
+        paper="1912.04958",
+        requires=("style",),
     )
     yield Component(
         "optimizer",
@@ -112,6 +204,13 @@ def ganreg_components() -> Iterable[Component]:
         "sgd",
         f"{parts}.optimizers.sgd:sgd",
         "Plain gradient descent; the reference for tests of exactness.",
+    )
+    yield Component(
+        "optimizer",
+        "muon",
+        f"{parts}.optimizers.muon:muon",
+        "Orthogonal steps of matrices, AdamW's of the rest; new.",
+        paper="2502.16982",
     )
     yield Component("dataset", "digits", f"{parts}.datasets.digits:Digits", "1,797 handwritten digits of UCI, in the package.")
     yield Component(

@@ -25,7 +25,7 @@ def discriminator(loss: Loss, real_logits: Tensor, fake_logits: Tensor, scale: S
 
 
 def generator(loss: Loss, fake_logits: Tensor, real_logits: Tensor | None = None, scale: Scale = 1.0) -> LossResult:
-    """Logits of any shape, detached -> the generator's loss, (grad_fake,), statistics of the fakes."""
+    """Logits of any shape, detached -> the generator's loss, (grad_fake,), statistics of what it saw."""
     fused = getattr(loss, "generator_value_and_grad", None)
     real = real_logits.detach() if real_logits is not None else None
     if fused is not None:
@@ -35,7 +35,7 @@ def generator(loss: Loss, fake_logits: Tensor, real_logits: Tensor | None = None
     with torch.enable_grad():
         value = loss.generator(_wide(fake), _wide(real) if real is not None else None)
     grads = torch.autograd.grad(value, (fake,), _like(value, scale), materialize_grads=True)
-    return LossResult(value.detach(), grads, logit_statistics(None, fake, value.detach()))
+    return LossResult(value.detach(), grads, logit_statistics(real, fake, value.detach()))
 
 
 def _wide(logits: Tensor) -> Tensor:

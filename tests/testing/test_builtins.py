@@ -10,7 +10,19 @@ import torch
 from ganreg.pictures import picture
 from ganreg.testing import Check, parametrize_with_checks
 
-SETTINGS: dict[str, dict[str, object]] = {"dataset-image-folder": {"path": "pictures", "resolution": 8}}
+STYLE = {"latent_dim": 16, "style_dim": 16, "mapping_layers": 2, "width": 8, "max_channels": 32}
+SETTINGS: dict[str, dict[str, object]] = {
+    "dataset-image-folder": {"path": "pictures", "resolution": 8},
+    "generator-stylegan2": STYLE,
+    "discriminator-stylegan2": {"width": 8, "max_channels": 32},
+    "generator-r3gan": {"width": 16, "max_channels": 32, "blocks": 1},
+    "discriminator-r3gan": {"width": 16, "max_channels": 32, "blocks": 1},
+    "generator-fastgan": {"width": 8},
+    "discriminator-fastgan": {"width": 8},
+    "generator-dcgan": {"width": 8},
+    "discriminator-dcgan": {"width": 8},
+}
+"""Of those whose own values make large networks."""
 
 
 @pytest.fixture

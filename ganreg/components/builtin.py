@@ -31,6 +31,13 @@ def ganreg_components() -> Iterable[Component]:
     )
     yield Component(
         "generator",
+        "resnet",
+        f"{parts}.generators.resnet:ResNetGenerator",
+        "Residual blocks; the nets of SNGAN, SAGAN and BigGAN.",
+        paper="1802.05957",
+    )
+    yield Component(
+        "generator",
         "stylegan2",
         f"{parts}.generators.stylegan2:StyleGAN2Generator",
         "A style scales every layer; noise, skip images.",
@@ -63,6 +70,13 @@ def ganreg_components() -> Iterable[Component]:
         f"{parts}.discriminators.mlp:MLPDiscriminator",
         "Fully connected; for points and small pictures.",
         paper="1406.2661",
+    )
+    yield Component(
+        "discriminator",
+        "resnet",
+        f"{parts}.discriminators.resnet:ResNetDiscriminator",
+        "Residual blocks, spectral norm; SNGAN, SAGAN, BigGAN.",
+        paper="1802.05957",
     )
     yield Component(
         "discriminator",

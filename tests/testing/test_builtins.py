@@ -19,6 +19,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "discriminator-r3gan": {"width": 16, "max_channels": 32, "blocks": 1},
     "generator-fastgan": {"width": 8},
     "discriminator-fastgan": {"width": 8},
+    "generator-resnet": {"width": 4},
+    "discriminator-resnet": {"width": 8},
     "generator-dcgan": {"width": 8},
     "discriminator-dcgan": {"width": 8},
 }

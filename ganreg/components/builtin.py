@@ -19,7 +19,7 @@ def ganreg_components() -> Iterable[Component]:
         "generator",
         "dcgan",
         f"{parts}.generators.dcgan:DCGANGenerator",
-        "Transposed convolutions and batch norm, 8 to 128 pixels.",
+        "Transposed convolutions and batch norm, from 8 pixels on.",
         paper="1511.06434",
     )
     yield Component(
@@ -61,7 +61,7 @@ def ganreg_components() -> Iterable[Component]:
         "discriminator",
         "dcgan",
         f"{parts}.discriminators.dcgan:DCGANDiscriminator",
-        "Strided convolutions and batch norm, 8 to 128 pixels.",
+        "Strided convolutions and batch norm, from 8 pixels on.",
         paper="1511.06434",
     )
     yield Component(

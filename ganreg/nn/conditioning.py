@@ -84,7 +84,10 @@ class SamplesWithClass(nn.Module):
 
 
 class ConditionalBatchNorm2d(nn.Module):
-    """Batch norm whose gain and shift depend on a condition [N, condition_dim], such as a class as one-hot; starts as plain."""
+    """Batch norm whose gain and shift depend on a condition [N, condition_dim], such as a class as one-hot; starts as plain.
+
+    `wrap` is put around the layer that makes both, whose weights are 0: one that divides by their norm must draw them first.
+    """
 
     def __init__(self, num_features: int, condition_dim: int, *, wrap: Wrap = lambda module: module) -> None:
         super().__init__()

@@ -7,15 +7,18 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ganreg.contracts import Schedule
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EMASettings:
     """How long the average remembers."""
 
-    half_life: Annotated[float, Field(gt=0, description="images after which a weight counts half")] = 500_000.0
+    half_life: Annotated[float, Field(gt=0, description="images after which a weight counts half")] | Schedule = 500_000.0
     ramp: Annotated[float, Field(gt=0, description="at most this share of the images seen so far; none: no ramp")] | None = 0.05
 
     def decay(self, batch_size: int, images: int) -> float:
         """b for a step of this many images, after so many."""
-        half_life = self.half_life if self.ramp is None else min(self.half_life, self.ramp * images)
+        asked = self.half_life.at(images) if isinstance(self.half_life, Schedule) else self.half_life
+        half_life = asked if self.ramp is None else min(asked, self.ramp * images)
         return float(0.5 ** (batch_size / max(half_life, 1e-8)))

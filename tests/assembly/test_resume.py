@@ -95,7 +95,14 @@ CASES: dict[str, dict[str, Any]] = {
     "float16": {"precision": "fp16"},
     "bfloat16": {"precision": "bf16"},
     "an augmentation that adapts": {"augmentation": "wandering"},
-    "schedules": {"generator_optimizer": {"name": "adam", "lr": SCHEDULE}, "ema": {"half_life": 100, "ramp": 0.05}},
+    "schedules": {
+        "generator_optimizer": {
+            "name": "adam",
+            "lr": SCHEDULE,
+            "betas": [0.0, {"start": 0.9, "stop": 0.99, "over_images": 300}],
+        },
+        "ema": {"half_life": {"start": 0, "stop": 100, "over_images": 200}, "ramp": 0.05},
+    },
     "fresh latents, sgd, no average": {
         "latents": "fresh",
         "ema": None,

@@ -37,7 +37,9 @@ def test_singular_and_plural_are_the_same_and_hold_one_kind(run: Run):
 def test_json_has_the_same_rows_as_objects(run: Run):
     found = json.loads(run("list", "generators", "--json").out)
 
-    assert [(one["kind"], one["name"]) for one in found] == [("generator", "dcgan"), ("generator", "mlp")]
+    rows = [tuple(row.split()[:2]) for row in run("list", "generators").out.splitlines()[1:]]
+    assert [(one["kind"], one["name"]) for one in found] == rows
+    assert ("generator", "dcgan") in rows
     assert set(found[0]) == {"kind", "name", "origin", "summary"}
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from ganreg.contracts import Schedule
 from ganreg.nn.ema import EMA, EMASettings
 
 OPEN, CLOSED = torch.tensor(0.0), torch.tensor(1.0)
@@ -56,3 +57,11 @@ def test_buffers_are_averaged_and_integers_left():
     assert ema.module.running_mean.item() == pytest.approx(0.5)
     assert ema.module.num_batches_tracked.item() == 0
     assert not ema.module.training
+
+
+def test_a_scheduled_half_life_is_that_of_the_images_seen_and_none_at_its_start_takes_all():
+    rising = EMASettings(half_life=Schedule(start=0.0, stop=20.0, shape="linear", over_images=100), ramp=None)
+
+    assert rising.decay(10, 0) == 0.0
+    assert rising.decay(10, 50) == 0.5  # half-life 10
+    assert rising.decay(10, 1000) == pytest.approx(0.5**0.5)

@@ -16,28 +16,27 @@ import torch
 from pydantic import Field
 from torch.optim.optimizer import ParamsT
 
-from ganreg.components.optimizers.common import Decay, Rate, first_rate, is_capturable, is_fused, listed, scheduled
+from ganreg.components.optimizers.common import Betas, Rate, first_betas, first_rate, is_capturable, is_fused, listed, scheduled
 
 
 def adam(
     params: ParamsT,
     *,
     lr: Annotated[Rate, Field(description="learning rate")] = 2e-4,
-    betas: Annotated[tuple[Decay, Decay], Field(description="decay of the gradient's and the square's means")] = (
+    betas: Annotated[Betas, Field(description="decay of the gradient's and the square's means")] = (
         0.5,
         0.999,
     ),
     eps: Annotated[float, Field(gt=0, description="added to the root, against division by 0")] = 1e-8,
 ) -> torch.optim.Optimizer:
-    """Parameters -> Adam, fused where torch has it; a scheduled `lr` is in every group's `schedules`."""
+    """Parameters -> Adam, fused where torch has it; a scheduled `lr` or beta is in every group's `schedules`."""
     params = listed(params)
-    first, second = betas
     optimizer = torch.optim.Adam(
         params,
         lr=first_rate(lr),
-        betas=(float(first), float(second)),  # torch refuses one int beside one float
+        betas=first_betas(betas),
         eps=eps,
         fused=is_fused(params),
         capturable=is_capturable(params),
     )
-    return scheduled(optimizer, lr)
+    return scheduled(optimizer, lr, betas)

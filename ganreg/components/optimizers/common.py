@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
@@ -17,6 +18,9 @@ Rate = Annotated[float, Field(gt=0)] | Schedule
 
 Decay = Annotated[float, Field(ge=0, lt=1)]
 """The share of a running mean that is kept at each step."""
+
+Betas = tuple[Decay | Schedule, Decay | Schedule]
+"""The decays of Adam's two means, constant or scheduled."""
 
 FUSED_DEVICES = frozenset({"cpu", "cuda"})
 """Where torch updates all parameters in one kernel."""
@@ -46,17 +50,45 @@ def first_rate(lr: float | Schedule) -> float:
     """The learning rate before the first image.  Raises ValueError for a schedule that goes below 0."""
     if not isinstance(lr, Schedule):
         return float(lr)
-    stop = lr.start if lr.stop is None else lr.stop
-    if min(lr.start, stop) < 0:
-        raise ValueError(f"expected a learning rate of at least 0, got a schedule from {lr.start:g} to {stop:g}")
+    if min(lr.start, _stop(lr)) < 0:
+        raise ValueError(f"expected a learning rate of at least 0, got a schedule from {lr.start:g} to {_stop(lr):g}")
     return lr.at(0)
 
 
-def scheduled(optimizer: torch.optim.Optimizer, lr: float | Schedule) -> torch.optim.Optimizer:
-    """The optimizer; if the rate is a schedule, each group holds it as `schedules["lr"]`, for whoever counts images."""
+def first_betas(betas: Betas) -> tuple[float, float]:
+    """Both decays before the first image.  Raises ValueError for a schedule that leaves 0 to 1, 1 excluded."""
+    for beta in betas:
+        if isinstance(beta, Schedule) and not all(0 <= end < 1 for end in (beta.start, _stop(beta))):
+            raise ValueError(f"expected betas from 0 to below 1, got a schedule from {beta.start:g} to {_stop(beta):g}")
+    return Together(betas).at(0)
+
+
+def _stop(schedule: Schedule) -> float:
+    return schedule.start if schedule.stop is None else schedule.stop
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Two decays, one of which at least moves, as one schedule of pairs."""
+
+    betas: Betas
+
+    def at(self, images: int) -> tuple[float, float]:
+        """Both after this many images; torch refuses an int beside a float."""
+        first, second = (float(beta.at(images) if isinstance(beta, Schedule) else beta) for beta in self.betas)
+        return first, second
+
+
+def scheduled(optimizer: torch.optim.Optimizer, lr: float | Schedule, betas: Betas | None = None) -> torch.optim.Optimizer:
+    """The optimizer; what is a schedule each group holds in `schedules`, for whoever counts images."""
+    moving: dict[str, Schedule | Together] = {}
     if isinstance(lr, Schedule):
+        moving["lr"] = lr
+    if betas is not None and any(isinstance(beta, Schedule) for beta in betas):
+        moving["betas"] = Together(betas)
+    if moving:
         for group in optimizer.param_groups:
-            group["schedules"] = {"lr": lr}
+            group["schedules"] = dict(moving)
     return optimizer
 
 

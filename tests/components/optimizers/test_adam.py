@@ -4,6 +4,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ganreg.components.optimizers.adam import adam
 from ganreg.components.optimizers.adamw import adamw
+from ganreg.contracts import Schedule
 from ganreg.errors import SettingsError
 from ganreg.settings import model_of, validate
 from tests.components.optimizers.by_hand import stepped, weight
@@ -45,6 +46,20 @@ def test_it_is_fused_on_the_cpu_and_not_capturable(build):
 def test_a_whole_number_beside_a_fraction_is_a_pair_of_betas(build):
     assert build([weight()], betas=(0, 0.9)).param_groups[0]["betas"] == (0.0, 0.9)
     assert stepped(build, [1.0, 1.0], betas=(0, 0.9)) == pytest.approx(1.0 - 4e-4)
+
+
+def test_a_scheduled_beta_starts_where_it_starts_and_moves_with_the_other(build):
+    rising = Schedule(start=0.9, stop=0.99, shape="linear", over_images=100)
+    (group,) = build([weight()], betas=(0, rising)).param_groups
+
+    assert group["betas"] == (0.0, 0.9)
+    assert group["schedules"]["betas"].at(50) == pytest.approx((0.0, 0.945))
+    assert group["schedules"]["betas"].at(1000) == pytest.approx((0.0, 0.99))
+
+
+def test_a_beta_scheduled_to_1_is_refused(build):
+    with pytest.raises(ValueError, match=r"expected betas from 0 to below 1, got a schedule from 0\.5 to 1"):
+        build([weight()], betas=(Schedule(start=0.5, stop=1.0, over_images=10), 0.9))
 
 
 @pytest.mark.parametrize(("betas", "fault"), [((0.5, 1), "less than 1, got 1"), ((-1, 0.9), "greater than or equal to 0")])

@@ -229,6 +229,13 @@ def ganreg_components() -> Iterable[Component]:
     yield Component("dataset", "digits", f"{parts}.datasets.digits:Digits", "1,797 handwritten digits of UCI, in the package.")
     yield Component(
         "dataset",
+        "stacked-digits",
+        f"{parts}.datasets.stacked_digits:StackedDigits",
+        "Three digits as red, green and blue: 1,000 modes.",
+        paper="1611.02163",
+    )
+    yield Component(
+        "dataset",
         "gaussians",
         f"{parts}.datasets.gaussians:Gaussians",
         "Points on a ring of 8 or a grid of 25 Gaussians.",

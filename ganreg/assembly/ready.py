@@ -19,7 +19,7 @@ from ganreg.assembly.environment import devices
 from ganreg.assembly.versions import origins
 from ganreg.contracts import GAN
 from ganreg.engine import checkpoint, distributed, graphs, initial, lazy, rollback
-from ganreg.engine.checks import check_fit, check_loss, check_optimizers, check_regularizers
+from ganreg.engine.checks import check_fit, check_joining, check_loss, check_optimizers, check_regularizers
 from ganreg.engine.compiled import compile_player
 from ganreg.engine.data import Batches, Source, labels_of
 from ganreg.engine.data import check as check_data
@@ -113,6 +113,7 @@ def ready(
     check_fit(parts.gan, parts.source.spec)
     check_loss(parts.loss)
     check_regularizers(parts.regularizers, parts.gan.generator)
+    check_joining(parts.regularizers, parts.gan, parts.source.spec)
     layout = torch.channels_last if settings.channels_last == "on" else torch.preserve_format
     for network in parts.gan:
         network.to(device, memory_format=layout).train()

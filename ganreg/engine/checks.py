@@ -5,17 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from ganreg.contracts import GAN, DataSpec, Loss, Regularizer
+from ganreg.contracts import GAN, DataSpec, Loss, PenaltyContext, Regularizer
 from ganreg.engine import value_and_grad
 from ganreg.engine.networks import Player
+from ganreg.engine.work import Network, as_output
 from ganreg.errors import ContractError, GanregError, MismatchError
 
+PHASES: tuple[Network, ...] = ("discriminator", "generator")
 PROBE = 4  # logits on each side
 
 
@@ -46,6 +48,55 @@ def check_fit(gan: GAN, spec: DataSpec) -> None:
         if not isinstance(logits, Tensor) or logits.dim() == 0 or len(logits) != 2:
             shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise _misfit(f"the discriminator must give logits [N, …] for N samples, for 2 it gave {shape}")
+
+
+def check_joining(regularizers: Sequence[Regularizer], gan: GAN, spec: DataSpec) -> None:
+    """Ask those that read the main phase's outputs once, on copies, so that what D does not answer is missed before step 0.
+
+    Raises ContractError, also theirs.
+    """
+    joining = [one for one in regularizers if getattr(one, "shares_forward", False)]
+    if not joining:
+        return
+    with torch.random.fork_rng(), torch.enable_grad():
+        players = _copy(gan.generator, "generator").train(), _copy(gan.discriminator, "discriminator").train()
+        for one in joining:
+            for phase in PHASES if one.network == "both" else [one.network]:
+                try:
+                    deepcopy(one).penalty(_context(*players, spec, cast("Any", phase)))
+                except GanregError:
+                    raise
+                except Exception as error:
+                    raise _no_contract("regularizer", one, f"its penalty cannot be had: {_first_line(error)}") from error
+
+
+def _context(generator: nn.Module, discriminator: nn.Module, spec: DataSpec, phase: Network) -> PenaltyContext:
+    """What a penalty would see in its phase, of two samples."""
+    maker = Player(generator, role="generator", num_classes=spec.num_classes)
+    judge = Player(discriminator, role="discriminator", num_classes=spec.num_classes)
+    device = next((p.device for p in generator.parameters()), torch.device("cpu"))
+    labels = torch.zeros(2, dtype=torch.int64, device=device) if spec.num_classes else None
+    latents = torch.randn(2, maker.latent_dim, device=device)
+    judge.learns(phase == "discriminator")
+    made = maker(latents, labels)
+    real, fake = made.detach(), made if phase == "generator" else made.detach()
+    return PenaltyContext(
+        generator=generator,
+        discriminator=discriminator,
+        augment=lambda images: images,
+        judge=lambda samples, chosen: as_output(judge(samples, chosen)),
+        real=real,
+        fake=fake,
+        latents=latents,
+        labels=labels,
+        fake_labels=labels,
+        real_output=as_output(judge(real, labels)),
+        fake_output=as_output(judge(fake, labels)),
+        step=0,
+        images=0,
+        rng=torch.Generator(device).manual_seed(0),
+        phase=phase,
+    )
 
 
 def check_loss(loss: Loss) -> None:

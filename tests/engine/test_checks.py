@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ganreg.contracts import GAN, DataSpec
-from ganreg.engine.checks import check_fit, check_loss, check_optimizers, check_regularizers
+from ganreg.contracts import GAN, DataSpec, DiscriminatorOutput, PenaltyContext
+from ganreg.engine.checks import check_fit, check_joining, check_loss, check_optimizers, check_regularizers
 from ganreg.engine.networks import Player
 from ganreg.errors import ContractError, MismatchError
 from tests.engine.small import Discriminator, Generator, bits, game
@@ -152,3 +152,47 @@ def test_a_penalty_that_asks_for_what_is_not_there_is_refused(wants: dict[str, o
 
     with pytest.raises(ContractError, match=what):
         check_regularizers([one], Generator())
+
+
+class Reads:
+    """A penalty on what D answers besides its logits."""
+
+    network, interval, shares_forward = "both", 1, True
+
+    def penalty(self, context: PenaltyContext) -> torch.Tensor:
+        asked.append(context.phase)
+        if context.fake_output.class_logits is None:
+            raise ContractError("D gives no class logits", at="regularizer", fix="let it")
+        return context.fake_output.class_logits.sum()
+
+
+asked: list[str] = []
+
+
+class Classifies(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+
+    def forward(self, x: torch.Tensor) -> DiscriminatorOutput:
+        return DiscriminatorOutput(self.layer(x), class_logits=x)
+
+
+def test_a_penalty_that_reads_outputs_is_asked_once_for_each_phase_before_step_0():
+    gan, classifies = game(), Classifies()
+    before = torch.get_rng_state()
+    check_joining([Reads()], GAN(gan.generator, classifies), DataSpec((2,)))
+
+    assert asked == ["discriminator", "generator"]
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(ContractError, match="D gives no class logits"):
+        check_joining([Reads()], gan, DataSpec((2,)))
+
+
+def test_a_penalty_that_fails_on_what_is_not_there_is_refused_with_its_reason():
+    class Careless(Reads):
+        def penalty(self, context: PenaltyContext) -> torch.Tensor:
+            return context.fake_output.features.sum()
+
+    with pytest.raises(ContractError, match="Careless cannot be used: its penalty cannot be had: 'NoneType' object has no"):
+        check_joining([Careless()], game(), DataSpec((2,)))

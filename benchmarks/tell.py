@@ -9,11 +9,15 @@ import inspect
 import json
 import re
 import statistics
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from ganreg import hookspecs
+
+sys.path.insert(0, str(Path(__file__).parent))  # however this file was found
+import tell_quality
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -21,7 +25,7 @@ LOSS_HEADINGS = (
     *("dtype", "N", "fused", "in place", "eager", "compiled"),
     *("eager / fused", "compiled / fused", "eager / in place", "of a copy's speed"),
 )
-DOCS = ("kernel.md", "engine.md", "scaling.md", "reliability.md", "plugins.md")
+DOCS = ("kernel.md", "engine.md", "scaling.md", "reliability.md", "plugins.md", "parts.md", "results.md")
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in DOCS))
 
 
@@ -223,6 +227,16 @@ def hooks() -> str:
     return "\n".join(told).rstrip()
 
 
+def quality(name: str) -> Callable[[], str]:
+    """A table of docs/results.md; one that was not measured says so."""
+
+    def table() -> str:
+        there = (RESULTS / f"{name}.json").exists()
+        return tell_quality.TABLES[name](result(f"{name}.json")) if there else tell_quality.MISSING
+
+    return table
+
+
 def _plain(signature: inspect.Signature) -> str:
     return str(signature).replace("'", "")
 
@@ -236,6 +250,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "save-cost": save_cost,
     "plugins-speed": plugins_speed,
     "hooks": hooks,
+    "parts": tell_quality.parts,
+    "results-points": quality("points"),
+    "results-digits": quality("digits"),
+    "results-long": quality("digits_long"),
+    "results-stacked": quality("stacked"),
 }
 
 

@@ -290,7 +290,8 @@ class Regularizer(Protocol):
 class Augmentation(Protocol):
     """`build(spec, **settings)`: differentiable images [N, C, H, W] -> images, on real and fake alike.
 
-    Optional: `update(statistics)` after each discriminator update, where it adapts.
+    Optional: `update(statistics, images)` after each discriminator update, where it adapts: `STATISTICS` [8] on the device, and
+    how many reals that update saw, over all parts and ranks.
     """
 
     def __call__(self, images: Tensor) -> Tensor: ...

@@ -20,7 +20,8 @@ from .bench.results import measured
 ROOT = Path(__file__).parents[1]
 KERNEL = (ROOT / "docs" / "kernel.md").read_text(encoding="utf-8")
 PARTS = ["digits-quality", "loss-speed", "loss-accuracy", "step-speed", "ranks-speed", "save-cost", "plugins-speed"]
-WORDS = ["hooks"]
+PARTS += [f"results-{name}" for name in ("points", "digits", "long", "stacked")]
+WORDS = ["hooks", "parts"]
 ACCURACY = {
     "kind": "loss-accuracy",
     "command": ["python", "accuracy.py"],
@@ -38,6 +39,24 @@ ACCURACY = {
         }
     ],
 }
+
+PLACE = {"machine": {"processor": "Abacus", "cores": 2}, "torch": "2", "date": "2026-01-02T03", "command": ["python"]}
+DIGIT = {"fd_digits_cnn": 2.25, "kd_digits_cnn": 0.5, "precision": 0.75, "recall": 0.5, "min_share": 0.0625}
+QUALITY = {
+    "points": [
+        {"layout": "grid", "who": "bce", "seed": seed, "seconds": 61.0, "modes": 20 + seed, "share": 0.5, "reverse_kl": 0.25}
+        for seed in (0, 1)
+    ],
+    "digits": [
+        {"who": "dcgan", "seed": 0, "seconds": 61.0, "steps": 800, **DIGIT},
+        {"who": "told", "seed": 0, "seconds": 62.0, "steps": 700, "obeyed": 0.875, **DIGIT},
+    ],
+    "digits_long": [
+        {"who": "dcgan", "seed": 0, "step": step, "fd_digits_cnn": 2.0 + step / 1000} for step in range(100, 2001, 100)
+    ],
+    "stacked": [{"who": "dcgan", "seed": 0, "seconds": 61.0, "steps": 8000, "modes": 995, "reverse_kl": 0.25}],
+}
+"""Rows of `benchmarks/quality.py`."""
 
 RATIO = {"median": 1.5, "low": 1.4, "high": 1.6}
 STEP = {
@@ -103,6 +122,8 @@ def test_a_figure_that_was_edited_is_seen(tell: ModuleType, results: Path, name:
     put(results, "step_cpu.json", STEP)
     for file in ("ranks_cpu.json", "save_cost_cpu.json", "plugins_list.json"):
         put(results, file, json.loads((ROOT / "benchmarks" / "results" / file).read_text()))
+    for kind, rows in QUALITY.items():
+        put(results, f"{kind}.json", {**PLACE, "seeds": [0, 1], "rows": rows})
     page = tell.told(part(name))
     figures = list(re.finditer(r"\d+", page))
 
@@ -110,6 +131,17 @@ def test_a_figure_that_was_edited_is_seen(tell: ModuleType, results: Path, name:
     for figure in figures:
         edited = f"{page[: figure.start()]}{int(figure[0]) + 1}{page[figure.end() :]}"
         assert tell.told(edited) == page != edited
+
+
+@pytest.mark.parametrize("name", ["points", "digits", "long", "stacked"])
+def test_what_was_not_measured_says_so(tell: ModuleType, results: Path, name: str):
+    assert "*Not run.*" in tell.told(part(f"results-{name}"))
+
+
+def test_the_last_of_a_long_run_stands_beside_its_best(tell: ModuleType, results: Path):
+    put(results, "digits_long.json", {**PLACE, "seeds": [0], "rows": QUALITY["digits_long"]})
+
+    assert "| 0 | 2.4 | 2.8 | 3.2 | 3.6 | 4.0 | 2.1 | 1.90 |" in tell.told(part("results-long"))
 
 
 def test_a_table_for_each_measurement_with_machine_and_command(tell: ModuleType, results: Path):

@@ -100,6 +100,20 @@ def ganreg_components() -> Iterable[Component]:
         paper="2101.04775",
     )
     yield Component(
+        "discriminator",
+        "patch",
+        f"{parts}.discriminators.patch:PatchDiscriminator",
+        "PatchGAN: a logit for each patch of the image.",
+        paper="1611.07004",
+    )
+    yield Component(
+        "discriminator",
+        "unet",
+        f"{parts}.discriminators.unet:UNetDiscriminator",
+        "U-Net: a logit for the image and one for each pixel.",
+        paper="2002.12655",
+    )
+    yield Component(
         "loss",
         "bce",
         f"{parts}.losses.bce:BCE",
@@ -199,6 +213,20 @@ def ganreg_components() -> Iterable[Component]:
         requires=("style",),
     )
     yield Component(
+        "augmentation",
+        "diffaug",
+        f"{parts}.augmentations.diffaug:DiffAug",
+        "Differentiable colour, shift and cutout; for few images.",
+        paper="2006.10738",
+    )
+    yield Component(
+        "augmentation",
+        "ada",
+        f"{parts}.augmentations.ada:ADA",
+        "Distorts as often as D's certainty of reals asks for.",
+        paper="2006.06676",
+    )
+    yield Component(
         "optimizer",
         "adam",
         f"{parts}.optimizers.adam:adam",
@@ -252,6 +280,16 @@ def ganreg_components() -> Iterable[Component]:
 @hookimpl
 def ganreg_recipes() -> Iterable[Recipe]:
     """Every recipe in this package."""
-    yield Recipe(
-        "dcgan", RECIPES / "dcgan.yaml", "Handwritten digits, legible in about a minute on two CPU cores.", paper="1511.06434"
-    )
+    told = {
+        "dcgan": ("Handwritten digits, legible in about a minute on two CPU cores.", "1511.06434"),
+        "digits-conditional": ("The same, told which digit to draw.", "1802.05637"),
+        "grid25": ("25 Gaussians in the plane, all of them found in minutes.", "1705.07761"),
+        "sngan": ("Residual networks and spectral normalisation, 32 pixels.", "1802.05957"),
+        "wgan-gp": ("The same networks, D's slope held at 1.", "1704.00028"),
+        "biggan-small": ("Class-conditional residual networks, 32 pixels.", "1809.11096"),
+        "stylegan2-small": ("Styles, adaptive augmentation, 32 pixels.", "2006.06676"),
+        "r3gan": ("Relativistic and regularised, no tricks.", "2501.05441"),
+        "fastgan": ("For a hundred pictures.", "2101.04775"),
+    }
+    for name, (summary, paper) in told.items():
+        yield Recipe(name, RECIPES / f"{name}.yaml", summary, paper=paper)

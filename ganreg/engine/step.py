@@ -133,7 +133,7 @@ def update(network: str) -> Callable[[Work], None]:
         work.update(network, pass_the_gate)
         adapt = getattr(work.augment, "update", None)
         if network == "discriminator" and adapt is not None:
-            adapt(work.values["statistics"])
+            adapt(work.values["statistics"], work.count)
 
     return run
 

@@ -50,7 +50,7 @@ class Wandering:
     def __call__(self, images):
         return images + self.strength * torch.randn_like(images)
 
-    def update(self, statistics):
+    def update(self, statistics, images):
         self.strength = 0.9 * self.strength + 0.01 * statistics[0]
 
     def state_dict(self):
@@ -110,6 +110,13 @@ CASES: dict[str, dict[str, Any]] = {
         "discriminator_optimizer": "sgd",
     },
     "data in memory": {"dataset": "gaussians"},
+    "classes, a classifier, running means, muon": {
+        "dataset": "gaussians",
+        "generator": {"name": "mlp", "hidden": [8], "conditioning": "concat"},
+        "discriminator": {"name": "mlp", "hidden": [8], "conditioning": "acgan"},
+        "regularizers": [{"name": "acgan"}, {"name": "lecam", "start_step": 5}],
+        "discriminator_optimizer": "muon",
+    },
 }
 
 

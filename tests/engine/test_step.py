@@ -138,8 +138,9 @@ def test_an_adaptive_augmentation_hears_the_statistics_after_each_update_of_the_
         def __call__(self, images: torch.Tensor) -> torch.Tensor:
             return images
 
-        def update(self, statistics: torch.Tensor) -> None:
+        def update(self, statistics: torch.Tensor, images: int) -> None:
             heard.append(statistics)
+            assert images == 8
 
     ours = work(game())
     ours.augment = Adaptive()

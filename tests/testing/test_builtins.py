@@ -21,6 +21,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "discriminator-fastgan": {"width": 8},
     "generator-resnet": {"width": 4},
     "discriminator-resnet": {"width": 8},
+    "discriminator-patch": {"width": 8},
+    "discriminator-unet": {"width": 8},
     "generator-dcgan": {"width": 8},
     "discriminator-dcgan": {"width": 8},
 }

@@ -1,0 +1,1 @@
+"""Augmentations: what is done to reals and fakes alike before the discriminator sees them, one file each."""

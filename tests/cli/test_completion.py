@@ -36,7 +36,7 @@ def test_verbs_complete(tab):
 
 
 def test_names_complete_by_kind(tab):
-    assert tab("train", "--generator", "") == ["dcgan", "mlp"]
+    assert tab("train", "--generator", "") == ["dcgan", "fastgan", "mlp", "r3gan", "resnet", "stylegan2"]
     assert tab("train", "--optimizer", "adam") == ["adam", "adamw"]
     assert tab("show", "loss", "h") == ["hinge"]
     assert tab("show", "losses", "h") == ["hinge"]
@@ -57,7 +57,9 @@ def test_a_part_s_options_complete_once_it_was_shown(tab, run: Run):
     assert tab("train", "--generator", "mlp", "--generator.") == []
     run("show", "generator", "mlp")
 
-    assert tab("train", "--generator", "mlp", "--generator.") == ["--generator.latent-dim", "--generator.hidden"]
+    assert tab("train", "--generator", "mlp", "--generator.") == [
+        f"--generator.{option}" for option in ("latent-dim", "hidden", "conditioning")
+    ]
     assert tab("train", "--generator", "dcgan", "--generator.") == []
 
 

@@ -244,7 +244,12 @@ def test_a_run_of_objects_is_resumed_from_python(run: Run, trained: Path):
 @pytest.mark.parametrize(
     ("words", "status", "code", "told"),
     [
-        (["--generator", "dcgn"], 2, "GR101", "no generator is named 'dcgn'. Did you mean 'dcgan'? Known: dcgan, mlp"),  # C1
+        (
+            ["--generator", "dcgn"],
+            2,
+            "GR101",
+            "no generator is named 'dcgn'. Did you mean 'dcgan'? Known: dcgan, fastgan, mlp",
+        ),  # C1
         (["--generator", "dcgn"], 2, "GR101", "fix: ganreg list generators"),
         (["--loss", "dcgan"], 2, "GR102", "'dcgan' is a discriminator and a generator, not a loss"),  # C2
         (["--set", "lr_gg=1"], 2, "GR103", "there is no setting 'lr_gg'."),  # C3
@@ -379,7 +384,7 @@ def test_every_form_of_an_option_reaches_its_key(run: Run):
         *("--ema.half-life", "1e4", "--ema.ramp", "none", "--discriminator-steps", "2"),
     )
 
-    assert config["generator"] == {"name": "mlp", "latent_dim": 64, "hidden": [8, 16]}
+    assert config["generator"] == {"name": "mlp", "latent_dim": 64, "hidden": [8, 16], "conditioning": "none"}
     assert config["loss"]["real_label"] == 0.9
     assert config["discriminator_optimizer"]["name"] == "sgd"
     assert config["discriminator_optimizer"]["lr"] == 0.01

@@ -38,6 +38,9 @@ BUILTIN = EntryPoint("builtin", "ganreg.components.builtin", GROUP)
 MOST_RECORDS = 10_000
 """Of one hook of one plugin: more are taken for a hook that never ends."""
 
+FILE_PREFIX = "ganreg_plugin_"
+"""Of the module that a single file becomes."""
+
 SLOW_SECONDS = 5.0
 """Of an import, after which its plugin is named."""
 
@@ -173,6 +176,24 @@ def failure(plugin: Plugin) -> PluginError:
         at=plugin.source,
         fix="update or uninstall it, or leave it out with GANREG_PLUGINS; ganreg plugins list shows all",
     )
+
+
+def blamed(error: BaseException, plugins: Sequence[Plugin]) -> tuple[Plugin, str] | None:
+    """Whose code raised, or was on the way there, and the line: the innermost of a plugin; None where all of it is ours."""
+    packages = {_package(plugin): plugin for plugin in plugins if plugin.name != BUILTIN.name}
+    found = None
+    trace = error.__traceback__
+    while trace is not None:
+        plugin = packages.get(str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0])
+        if plugin is not None:
+            found = plugin, f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
+
+
+def _package(plugin: Plugin) -> str:
+    """The first name of its modules."""
+    return f"{FILE_PREFIX}{plugin.name}" if plugin.sha256 else plugin.source.partition(":")[0].partition(".")[0]
 
 
 def _entry_points() -> Iterator[tuple[EntryPoint, tuple[str, str]]]:
@@ -319,7 +340,7 @@ def _importer(file: Path) -> Callable[[], ModuleType]:
         raise UsageError("the plugin file does not exist", at=f"--plugin {file}", fix="give the path of a Python file")
 
     def load_file() -> ModuleType:
-        name = f"ganreg_plugin_{file.stem}"
+        name = f"{FILE_PREFIX}{file.stem}"
         spec = importlib.util.spec_from_file_location(name, file)
         if spec is None or spec.loader is None:
             raise ImportError("not a Python file")

@@ -18,7 +18,7 @@ from ganreg.cli.group import Verbs
 from ganreg.cli.session import Session, with_shared_options
 from ganreg.engine.signals import Terminated
 from ganreg.errors import GanregError, PluginError, UsageError, did_you_mean, reason_of
-from ganreg.plugins import Plugin
+from ganreg.plugins import blamed
 
 INTERRUPTED = 130
 COMPLETE = "_GANREG_COMPLETE"
@@ -72,7 +72,7 @@ def main(words: Sequence[str] | None = None) -> int:
             if isinstance(error, BrokenPipeError) and output.reader_is_gone():  # who has seen enough
                 output.hush()
                 return 0
-            return _tell(error, session.running, debug="--debug" in words)
+            return _tell(error, session, debug="--debug" in words)
 
 
 def _complete(instruction: str) -> int:
@@ -86,7 +86,7 @@ def _complete(instruction: str) -> int:
         return 1
 
 
-def _tell(error: BaseException, plugin: Plugin | None, *, debug: bool) -> int:
+def _tell(error: BaseException, session: Session, *, debug: bool) -> int:
     if debug:
         import traceback
 
@@ -96,9 +96,12 @@ def _tell(error: BaseException, plugin: Plugin | None, *, debug: bool) -> int:
         return error.exit_code
     if isinstance(error, click.ClickException):
         error = _in_our_words(error)
-    if plugin is not None and not isinstance(error, GanregError):
-        what = f"a command of {plugin.named} failed: {reason_of(error)}"
-        error = PluginError(what, at=_innermost(error), fix="see the traceback with --debug, and tell its author")
+    whose = blamed(error, session.plugins())
+    if session.running is not None:
+        whose = session.running, whose[1] if whose is not None else _innermost(error)
+    if whose is not None and not isinstance(error, GanregError):
+        what = f"{'a command of ' if session.running else ''}{whose[0].named} failed: {reason_of(error)}"
+        error = PluginError(what, at=whose[1], fix="see the traceback with --debug, and tell its author")
     if not isinstance(error, GanregError):
         what = reason_of(error)
         fix = "report this with its traceback" if debug else "see the traceback with --debug, and report it"

@@ -30,6 +30,10 @@ class Session:
             self._registry = registry.configure(files=self.files, blocked=self.blocked)
         return self._registry
 
+    def plugins(self) -> list[Plugin]:
+        """Those that were loaded; none where nothing has asked for a part yet."""
+        return self._registry.plugins.plugins if self._registry is not None else []
+
     def use(self, *, files: tuple[str, ...] = (), blocked: tuple[str, ...] = ()) -> None:
         """Load these files, too, and leave these plugins out."""
         more_files = [Path(file) for file in files if Path(file) not in self.files]

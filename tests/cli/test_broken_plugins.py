@@ -240,6 +240,25 @@ def test_however_the_verb_of_a_plugin_ends_it_is_told_and_never_as_a_success(act
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.slow
+def test_a_part_that_fails_in_training_is_told_as_whose_it_is(tmp_path: Path):
+    parts = "class Falls:\n    def __init__(self): self.count = 0\n"
+    parts += "    def discriminator(self, real, fake):\n        self.count += 1\n"
+    parts += "        return fake.mean() / real.mean() if self.count < 4 else real.view(3, -1, 7).sum()\n"
+    parts += "    def generator(self, fake, real=None): return fake.mean()\n"
+    offer = '    yield Component("loss", "falls", "ganreg_falls_plugin.parts:Falls", "Words.")\n'
+    site = distribution(tmp_path / "site", "falls", None, entry="f", version=VERSION)
+    (site / "ganreg_falls_plugin").mkdir()
+    (site / "ganreg_falls_plugin" / "__init__.py").write_text(HEAD + offer)
+    (site / "ganreg_falls_plugin" / "parts.py").write_text(parts)
+    words = ("--generator", "mlp", "--dataset", "gaussians", "--loss", "falls", "--steps", "9", "--quiet")
+    ran = ganreg("train", *words, "--out", str(tmp_path / "run"), sites=[site])
+
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert f"error[GR201]: ganreg-falls {VERSION} (f) failed: RuntimeError: shape '[3, -1, 7]' is invalid" in ran.stderr
+    assert "ganreg_falls_plugin/parts.py:5\n" in ran.stderr
+
+
 @pytest.mark.parametrize("path", ["good.yaml", "none.yaml"])
 def test_a_plugins_recipe_that_has_the_name_of_our_generator_changes_nobodys_run(path: str, tmp_path: Path):
     source = f"""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganreg.contracts import DataSpec, DiscriminatorOutput, PenaltyContext
 from ganreg.engine.checks import check_regularizers
+from ganreg.engine.modes import to_train
 from ganreg.engine.state import packed_optimizer, restore_optimizer
 from ganreg.engine.work import as_output
 from ganreg.errors import ContractError
@@ -25,6 +26,7 @@ def _weights() -> list[nn.Parameter]:
 
 def _optimizer(subject: Subject, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
     made: torch.optim.Optimizer = subject.part.build(subject.part.check(subject.settings), weights)
+    to_train(made)
     return made
 
 

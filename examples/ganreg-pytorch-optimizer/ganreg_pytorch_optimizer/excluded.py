@@ -4,7 +4,6 @@ BUILT_IN = "torch's own, which ganreg has built in with values that suit GANs"
 CLOSURE = "its step wants the loss from a closure, which two players cannot give"
 MODEL = "wants the network itself, where ganreg gives an optimizer the weights alone"
 CURVATURE = "estimates curvature, for which backward would have to keep its graph (create_graph)"
-EVALUATION = "its weights have to be switched with train() and eval(), which ganreg does not call"
 LOSS_DRIVEN = "steers by the loss from a closure; without one its idea is off, and it is plain"
 RANK = "its low rank is switched on by a 'rank' in parameter groups; without, it is plain AdamW"
 OBJECTS = "keeps Python objects in its state, which a checkpoint does not hold"
@@ -31,6 +30,7 @@ EXCLUDED = {
     "lomo": f"{MODEL}; it updates during backward",
     "lorarite": "moves pairs of LoRA factors, which these networks do not have",
     "magma": "wraps another optimizer, which it would have to be given",
+    "muon": BUILT_IN,
     "muonclip": "clips the queries and keys of attention, in groups that say so; without them it is `muon`",
     "ranger": "at its defaults a sum of squares is higher after 20 steps than at first",
     "ranger21": "wants the number of steps of the run beforehand, for a schedule of its own",
@@ -38,9 +38,6 @@ EXCLUDED = {
     "rose": "takes the mean off each row of a gradient: weights whose gradients are alike never move",
     "sara": "moves only weights that are near 0, to fine-tune what was trained before",
     "scalableshampoo": OBJECTS,
-    "schedulefreeadamw": EVALUATION,
-    "schedulefreeradam": EVALUATION,
-    "schedulefreesgd": EVALUATION,
     "sgd": BUILT_IN,
     "shampoo": "its inverse roots are not finite where a gradient has not full rank; `soap` is of its kind",
     "sophiah": CURVATURE,

@@ -65,9 +65,9 @@ def test_a_scheduled_rate_lies_in_the_groups_for_the_engine():
     assert group["schedules"] == {"lr": rate}
 
 
-def test_muon_takes_matrices_and_leaves_the_rest_to_adamw():
+def test_normuon_takes_matrices_and_leaves_the_rest_to_adamw():
     rate = Schedule(start=1e-3, stop=0.0, over_images=100)
-    matrices, others = ganreg.create("optimizer", "muon", weights(), lr=rate).param_groups
+    matrices, others = ganreg.create("optimizer", "normuon", weights(), lr=rate).param_groups
 
     assert (matrices["use_muon"], others["use_muon"]) == (True, False)
     assert [one.dim() for one in matrices["params"]] == [2]

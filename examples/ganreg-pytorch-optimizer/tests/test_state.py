@@ -12,6 +12,7 @@ from ganreg_pytorch_optimizer.table import OPTIMIZERS
 from torch import nn
 
 import ganreg
+from ganreg.engine.modes import to_train
 from ganreg.engine.state import State
 
 BEFORE, AFTER = 12, 12
@@ -26,7 +27,9 @@ def network():
 
 def state_of(name):
     made = network()
-    optimizer = ganreg.create("optimizer", name, list(made.parameters()))
+    slower = {"lr": 0.01} if name == "schedulefreesgd" else {}  # its own rate of 1 is too long a step here
+    optimizer = ganreg.create("optimizer", name, list(made.parameters()), **slower)
+    to_train(optimizer)
     return State(
         gan=ganreg.GAN(made, nn.Identity()),
         ema=None,

@@ -20,7 +20,7 @@ def test_the_table_is_the_one_that_would_be_written_now():
 
 
 def test_the_names_of_the_built_in_optimizers_are_left_alone():
-    assert not {"adam", "adamw", "rmsprop", "sgd"} & set(table.OPTIMIZERS)
+    assert not {"adam", "adamw", "muon", "rmsprop", "sgd"} & set(table.OPTIMIZERS)
 
 
 def test_listing_imports_neither_torch_nor_pytorch_optimizer():

@@ -31,6 +31,7 @@ class Observers:
         self.run = run
         self.observers = list(observers)
         self.origins: dict[int, str] = {}
+        self._odd: set[int] = set()  # whose interval could not be read, which was told
         self.seconds = 0.0
         self._wish = False  # an observer said stop
         self._began = self._last = time.perf_counter()
@@ -98,9 +99,18 @@ class Observers:
     def _interval(self, observer: Observer) -> int:
         try:
             every = getattr(observer, "every", None)
-        except Exception:  # whoever wrote it is told when it is called
+        except Exception as error:
             every = None
+            if id(observer) not in self._odd:
+                self._odd.add(id(observer))
+                told = f"observer {self._named(observer)} is told every {self.run.settings.log_every} steps, its own number"
+                warnings.warn(f"{told} cannot be read: {reason_of(error)}", stacklevel=2)
         return every if isinstance(every, int) and every > 0 else self.run.settings.log_every
+
+    def _named(self, observer: Observer) -> str:
+        """Its class, and the plugin that brought it."""
+        origin = self.origins.get(id(observer))
+        return f"{type(observer).__name__} of {origin}" if origin else type(observer).__name__
 
     def _is(self, mark: str, observer: Observer) -> bool:
         """Whether it is marked "required" or "saves", which a plugin's may not say of itself."""
@@ -119,7 +129,7 @@ class Observers:
                     call(observer)
                 except GanregError as error:
                     if origin and origin not in error.what:
-                        error.what += f" (says observer {type(observer).__name__} of {origin})"
+                        error.what += f" (says observer {self._named(observer)})"
                     raise
                 except (KeyboardInterrupt, Terminated):
                     raise
@@ -133,8 +143,7 @@ class Observers:
                     if self._is("required", observer):
                         raise
                     self.observers.remove(observer)
-                    whose = f"{type(observer).__name__} of {origin}" if origin else type(observer).__name__
-                    warnings.warn(f"observer {whose} is dropped: {reason_of(error)}", stacklevel=2)
+                    warnings.warn(f"observer {self._named(observer)} is dropped: {reason_of(error)}", stacklevel=2)
 
     def _read(self, work: Work, now: float) -> dict[str, float]:
         """Everything on the device in one read."""

@@ -119,8 +119,14 @@ def test_an_observer_of_a_plugin_is_dropped_with_its_plugins_name(plugin: Any):
 def test_an_observer_of_a_plugin_cannot_make_itself_one_that_the_run_needs(plugin: Any):
     odd = "OSError('net')\n    required = True\n    every = property(lambda self: 1 / 0)"
     plugin("watches", WATCH.format(raised=odd))
-    with pytest.warns(UserWarning, match=r"observer Watch of ganreg-watches 1\.0 \(watches\) is dropped: OSError: net"):
+    with pytest.warns(UserWarning, match="observer Watch of ganreg-watches") as told:
         assert train(steps=2).status == "done"
+
+    who = "observer Watch of ganreg-watches 1.0 (watches)"
+    assert [str(one.message) for one in told] == [
+        f"{who} is told every 1 steps, its own number cannot be read: ZeroDivisionError: division by zero",
+        f"{who} is dropped: OSError: net",
+    ]
 
 
 def test_an_observer_of_a_plugin_that_ends_the_run_is_named(plugin: Any):

@@ -5,18 +5,22 @@
     python -m benchmarks.quality long --json benchmarks/results/digits_long.json    the default recipe, five times as long
     python -m benchmarks.quality stacked --json benchmarks/results/stacked.json     1,000 modes
 
-Each run is `ganreg train` in a process of its own; samples are those of its averaged weights, at its last step.
+Each run is `ganreg train` in a process of its own; samples are those of its averaged weights, at its last step.  With
+`--jobs 2` two run at a time, each on half of the processors.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +33,18 @@ from benchmarks.digits_quality import Judge, frechet_distance, save_grid
 from ganreg.assembly.load import load_trained
 from ganreg.bench import machine
 
+Row = dict[str, Any]
+Task = Callable[[], list[Row]]
+"""One run, or several that need each other."""
+
 SAMPLE_SEED = 7
 POINTS = 2_500
 PICTURES = 2_000
 STACKED = 20_000
+TRIAL = 200
+"""Steps by which the CPU time of a step is known."""
+LONGER, CHECKPOINTS = 5, 20
+"""Times the default recipe's length, and how often it is measured on the way."""
 
 NO_PENALTY = ("--set", "regularizers=[]")
 SLOPE = ("--set", "regularizers=[{name: gradient-penalty, weight: 1.0}]")
@@ -63,18 +75,26 @@ STACKED_RECIPES = {
 
 
 class Trained:
-    """A run that has ended."""
+    """A run that has ended; `seconds` by the clock, `cpu_seconds` of all its threads."""
 
-    def __init__(self, words: Sequence[str], seed: int, *, threads: int | None = None) -> None:
+    def __init__(self, words: Sequence[str], seed: int, jobs: int) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.run = Path(self.folder.name) / "run"
         self.words = ["ganreg", "train", *words, "--seed", str(seed)]
         command = [sys.executable, "-m", *self.words, "--out", str(self.run), "--quiet"]
+        log = Path(self.folder.name) / "log"
         start = time.perf_counter()
-        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        with log.open("wb") as stream:
+            started = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment(jobs))
+        _, status, usage = os.wait4(started.pid, 0)
         self.seconds = time.perf_counter() - start
-        if ended.returncode:
-            raise SystemExit(f"{' '.join(self.words)} ended with {ended.returncode}:\n{ended.stdout[-4000:]}")
+        self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        started.returncode = os.waitstatus_to_exitcode(status)
+        if started.returncode:
+            raise SystemExit(f"{' '.join(self.words)} ended with {started.returncode}:\n{log.read_text()[-4000:]}")
+
+    def cost(self) -> Row:
+        return {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds, "steps": self.steps()}
 
     def checkpoints(self) -> list[Path]:
         return sorted((self.run / "checkpoints").glob("step-*"))
@@ -86,6 +106,12 @@ class Trained:
         return int(json.loads((self.run / "exit.json").read_text())["step"])
 
 
+def environment(jobs: int) -> dict[str, str]:
+    """Ours, with an equal part of the processors for each of the jobs."""
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    return {**os.environ, "OMP_NUM_THREADS": str(threads)} if jobs > 1 else dict(os.environ)
+
+
 def updates(recipe: str) -> int:
     """The steps that a recipe asks for."""
     from ganreg import registry, yamltext
@@ -93,20 +119,22 @@ def updates(recipe: str) -> int:
     return int(yamltext.read(registry.current().recipe(recipe).path).values["steps"])
 
 
-def points(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def points(asked: argparse.Namespace) -> Iterator[Task]:
     """Both layouts, each loss, each seed."""
-    whole = asked.steps or updates("grid25")
     for layout in asked.layouts:
-        data = ganreg.create("dataset", "gaussians", layout=layout)
-        for name, words in LOSSES.items():
-            if asked.only and name not in asked.only:
-                continue
-            steps = whole // 5 if "--discriminator-steps" in words else whole
+        for name in asked.only or LOSSES:
             for seed in asked.seeds:
-                shape = ("--dataset.layout", layout, "--steps", str(steps), "--sample-every", "0")
-                run = Trained(["--recipe", "grid25", *shape, *words], seed)
-                told = measures.of_points(run.sample(POINTS), data.means, data.sigma)
-                yield {"layout": layout, "who": name, "seed": seed, "seconds": run.seconds, "steps": steps, **told}
+                yield partial(one_of_points, asked, layout, name, seed)
+
+
+def one_of_points(asked: argparse.Namespace, layout: str, name: str, seed: int) -> list[Row]:
+    whole = asked.steps or updates("grid25")
+    steps = whole // 5 if "--discriminator-steps" in LOSSES[name] else whole
+    shape = ("--dataset.layout", layout, "--steps", str(steps), "--sample-every", "0")
+    run = Trained(["--recipe", "grid25", *shape, *LOSSES[name]], seed, asked.jobs)
+    data = ganreg.create("dataset", "gaussians", layout=layout)
+    told = measures.of_points(run.sample(POINTS), data.means, data.sigma)
+    return [{"layout": layout, "who": name, "seed": seed, **run.cost(), **told}]
 
 
 def of_digits(judge: Judge, samples: Tensor, labels: Tensor | None = None) -> dict[str, Any]:
@@ -124,60 +152,77 @@ def judge_of_digits() -> Judge:
     return Judge(*ganreg.create("dataset", "digits").tensors)
 
 
-def digits(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Each recipe the same seconds: those of the first, with all its steps."""
+def digits(asked: argparse.Namespace) -> Iterator[Task]:
+    """Each recipe the same CPU seconds: those of the first, with all its steps."""
     judge = judge_of_digits()
     for seed in asked.seeds:
-        budget = None
-        for name, words in DIGITS.items():
-            if budget is None:
-                steps = asked.steps or updates("dcgan")
-            else:
-                trial = Trained([*words, "--steps", "200", "--sample-every", "0"], seed)
-                begun = Trained([*words, "--steps", "1", "--sample-every", "0"], seed)
-                each = (trial.seconds - begun.seconds) / 199
-                steps = max(200, int((budget - begun.seconds) / each))
-            run = Trained([*words, "--steps", str(steps)], seed)
-            budget = budget or run.seconds
-            labels = torch.arange(PICTURES).remainder(10) if "conditional" in name else None
-            trained = load_trained(run.run)
-            samples = trained.sample(PICTURES, seed=SAMPLE_SEED, classes=range(10) if labels is not None else ())
-            if asked.grids:
-                save_grid(samples, asked.grids / f"digits-{name.replace(', ', '-')}-{seed}.png")
-            told = of_digits(judge, samples, labels)
-            yield {"who": name, "seed": seed, "seconds": run.seconds, "steps": steps, "words": list(words), **told}
+        yield partial(digits_of_a_seed, asked, judge, seed)
 
 
-def long(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def digits_of_a_seed(asked: argparse.Namespace, judge: Judge, seed: int) -> list[Row]:
+    rows: list[Row] = []
+    budget = None
+    for name, words in DIGITS.items():
+        if budget is None:
+            steps = asked.steps or updates("dcgan")
+        else:
+            short, long = (
+                Trained([*words, "--steps", str(steps), "--sample-every", "0"], seed, asked.jobs).cpu_seconds
+                for steps in (1, TRIAL)
+            )
+            steps = max(TRIAL, int((budget - short) / (long - short) * (TRIAL - 1)))
+        run = Trained([*words, "--steps", str(steps)], seed, asked.jobs)
+        budget = budget or run.cpu_seconds
+        labels = torch.arange(PICTURES).remainder(10) if "conditional" in name else None
+        classes = range(10) if labels is not None else ()
+        samples = load_trained(run.run).sample(PICTURES, seed=SAMPLE_SEED, classes=classes)
+        if asked.grids:
+            save_grid(samples, asked.grids / f"digits-{name.replace(', ', '-')}-{seed}.png")
+        told = of_digits(judge, samples, labels)
+        rows.append({"who": name, "seed": seed, **run.cost(), "words": list(words), **told})
+    return rows
+
+
+def long(asked: argparse.Namespace) -> Iterator[Task]:
     """The default recipe, five times its length: the measure along the way."""
     judge = judge_of_digits()
-    steps = 5 * (asked.steps or updates("dcgan"))
     for seed in asked.seeds:
-        run = Trained(
-            ["--recipe", "dcgan", "--steps", str(steps), "--checkpoint-every", str(steps // 20), "--keep", "20"], seed
-        )
-        for path in run.checkpoints():
-            with torch.no_grad():
-                features = judge.net.features(run.sample(PICTURES, path))
-            step = int(path.name.removeprefix("step-"))
-            yield {"who": "dcgan", "seed": seed, "step": step, "fd_digits_cnn": frechet_distance(features, judge.real)}
+        yield partial(long_of_a_seed, asked, judge, seed)
 
 
-def stacked(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+def long_of_a_seed(asked: argparse.Namespace, judge: Judge, seed: int) -> list[Row]:
+    steps = LONGER * (asked.steps or updates("dcgan"))
+    often = ("--checkpoint-every", str(steps // CHECKPOINTS), "--keep", str(CHECKPOINTS))
+    run = Trained(["--recipe", "dcgan", "--steps", str(steps), *often], seed, asked.jobs)
+    rows: list[Row] = []
+    for path in run.checkpoints():
+        with torch.no_grad():
+            features = judge.net.features(run.sample(PICTURES, path))
+        step = int(path.name.removeprefix("step-"))
+        rows.append({"who": "dcgan", "seed": seed, "step": step, "fd_digits_cnn": frechet_distance(features, judge.real)})
+    return rows
+
+
+def stacked(asked: argparse.Namespace) -> Iterator[Task]:
     """How many of the thousand, by the judge of digits on each channel."""
     judge = judge_of_digits()
-    for seed in asked.seeds:
-        for name, words in STACKED_RECIPES.items():
-            run = Trained([*words, "--steps", str(asked.steps or 8000), "--sample-every", "0"], seed)
-            samples = run.sample(STACKED)
-            with torch.no_grad():
-                digit = torch.cat([judge.net(one.flatten(0, 1)[:, None]).argmax(1) for one in samples.split(1000)])
-            numbers = (digit.view(-1, 3) * torch.tensor([100, 10, 1])).sum(1)
-            counts = torch.bincount(numbers, minlength=1000).double()
-            if asked.grids:
-                save_grid(samples.flatten(0, 1)[:, None], asked.grids / f"stacked-{name.split(',')[0]}-{seed}.png")
-            told = {"modes": int((counts > 0).sum()), "reverse_kl": measures.divergence(counts)}
-            yield {"who": name, "seed": seed, "seconds": run.seconds, "steps": run.steps(), "words": list(words), **told}
+    for name in STACKED_RECIPES:
+        for seed in asked.seeds:
+            yield partial(one_of_stacked, asked, judge, name, seed)
+
+
+def one_of_stacked(asked: argparse.Namespace, judge: Judge, name: str, seed: int) -> list[Row]:
+    words = STACKED_RECIPES[name]
+    run = Trained([*words, "--steps", str(asked.steps or updates("dcgan")), "--sample-every", "0"], seed, asked.jobs)
+    samples = run.sample(STACKED)
+    with torch.no_grad():
+        digit = torch.cat([judge.net(one.flatten(0, 1)[:, None]).argmax(1) for one in samples.split(1000)])
+    numbers = (digit.view(-1, 3) * torch.tensor([100, 10, 1])).sum(1)
+    counts = torch.bincount(numbers, minlength=1000).double()
+    if asked.grids:
+        save_grid(samples.flatten(0, 1)[:, None], asked.grids / f"stacked-{name.split(',')[0]}-{seed}.png")
+    told = {"modes": int((counts > 0).sum()), "reverse_kl": measures.divergence(counts)}
+    return [{"who": name, "seed": seed, **run.cost(), "words": list(words), **told}]
 
 
 KINDS = {one.__name__: one for one in (points, digits, long, stacked)}
@@ -189,26 +234,25 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, help="instead of the recipe's own")
     parser.add_argument("--layouts", nargs="+", default=["grid", "ring"])
-    parser.add_argument("--only", nargs="*", help="of the points' losses")
+    parser.add_argument("--only", nargs="*", choices=LOSSES, help="of the points' losses")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each with its part of the processors")
     parser.add_argument("--json", type=Path, help="write all figures here")
     parser.add_argument("--grids", type=Path, help="folder for a picture of each one's samples")
     asked = parser.parse_args()
     if asked.grids:
         asked.grids.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for row in KINDS[asked.kind](asked):
-        print({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}, flush=True)
-        rows.append(row)
-        if asked.json:
-            record = {
-                "kind": f"quality-{asked.kind}",
-                "command": ["python", "-m", "benchmarks.quality", *sys.argv[1:]],
-                **machine.describe("cpu"),
-                "seeds": asked.seeds,
-                "sample_seed": SAMPLE_SEED,
-                "rows": rows,
-            }
-            asked.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    rows: list[Row] = []
+    before = machine.describe("cpu")
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        for found in pool.map(lambda task: task(), KINDS[asked.kind](asked)):
+            for row in found:
+                print({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}, flush=True)
+            rows += found
+            if asked.json:
+                command = ["python", "-m", "benchmarks.quality", *sys.argv[1:]]
+                record = {"kind": f"quality-{asked.kind}", "command": command, **before, "jobs": asked.jobs}
+                record |= {"seeds": asked.seeds, "sample_seed": SAMPLE_SEED, "rows": rows}
+                asked.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -50,12 +51,12 @@ def points(told: dict[str, Any]) -> str:
 
 def digits(told: dict[str, Any]) -> str:
     """Medians and spans over the seeds."""
-    head = "| recipe | seconds | steps | Fréchet distance | kernel distance | precision | recall | rarest class | as asked |"
+    head = "| recipe | CPU seconds | steps | Fréchet distance | kernel distance | precision | recall | rarest class | as asked |"
     lines = [head, f"|{'---|' * (head.count('|') - 1)}"]
     for (who,), mine in _groups(told["rows"], "who"):
         obeyed = _median(mine, "obeyed", ".1%") if "obeyed" in mine[0] else ""
         cells = (
-            *(_median(mine, "seconds", ".0f"), _median(mine, "steps", ".0f"), _span(mine, "fd_digits_cnn", ".1f")),
+            *(_median(mine, "cpu_seconds", ".0f"), _median(mine, "steps", ".0f"), _span(mine, "fd_digits_cnn", ".1f")),
             *(_span(mine, "kd_digits_cnn", ".2f"), _median(mine, "precision", ".0%"), _median(mine, "recall", ".0%")),
             *(_median(mine, "min_share", ".1%"), obeyed),
         )
@@ -120,4 +121,6 @@ def _where(told: dict[str, Any]) -> str:
     machine = told["machine"]
     seeds = ", ".join(map(str, told["seeds"]))
     where = f"{machine['processor']}, {machine['cores']} cores, torch {told['torch']}, {told['date'][:10]}"
-    return f"Seeds {seeds}; {where}. `{' '.join(told['command'])}`"
+    jobs = told.get("jobs", 1)
+    shared = f"; {jobs} runs at a time, each on {machine['cores'] // jobs} of the cores" if jobs > 1 else ""
+    return f"Seeds {seeds}; {where}{shared}. `{shlex.join(told['command'])}`"

@@ -51,7 +51,7 @@ def points(told: dict[str, Any]) -> str:
 
 def digits(told: dict[str, Any]) -> str:
     """Medians and spans over the seeds."""
-    head = "| recipe | CPU seconds | steps | Fréchet distance | kernel distance | precision | recall | rarest class | as asked |"
+    head = "| recipe | CPU s | steps | Fréchet distance | kernel distance | precision | recall | rarest class | as asked |"
     lines = [head, f"|{'---|' * (head.count('|') - 1)}"]
     for (who,), mine in _groups(told["rows"], "who"):
         obeyed = _median(mine, "obeyed", ".1%") if "obeyed" in mine[0] else ""

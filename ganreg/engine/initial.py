@@ -46,9 +46,9 @@ def _take(network: nn.Module, saved: dict[str, Tensor]) -> tuple[int, int, list[
     state = network.state_dict()
     for name, tensor in state.items():
         if name not in saved:
-            left.append(f"{name} is new")
+            left.append(f"{name}, which is not there")
         elif saved[name].shape != tensor.shape:
-            left.append(f"{name} is {list(tensor.shape)} here and {list(saved[name].shape)} there")
+            left.append(f"{name}, {list(tensor.shape)} here and {list(saved[name].shape)} there")
         else:
             tensor.copy_(saved[name])
     return len(state) - len(left), len(state), left
@@ -56,5 +56,5 @@ def _take(network: nn.Module, saved: dict[str, Tensor]) -> tuple[int, int, list[
 
 def _told(name: str, count: int, of: int, left: list[str], path: Path) -> str:
     more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    rest = f"; not {', '.join(left[:SHOWN])}{more}" if left else ""
+    rest = f"; left as built: {'; '.join(left[:SHOWN])}{more}" if left else ""
     return f"{name}: {count} of {of} tensors from {path}{rest}"

@@ -63,3 +63,17 @@ def test_one_seed_gives_the_same_weights_twice():
         init.dcgan_(layer)
 
     torch.testing.assert_close(first.weight, second.weight, rtol=0, atol=0)
+
+
+def test_hes_weights_keep_a_signals_size_through_many_layers():
+    torch.manual_seed(0)
+    layers = nn.Sequential(*[one for _ in range(20) for one in (nn.Linear(256, 256), nn.LeakyReLU(0.2))])
+    x = torch.randn(64, 256)
+    shrunk = layers(x).std().item()
+
+    init.he_(layers, 0.2)
+
+    assert shrunk < 0.05  # as torch draws them, each layer takes a part away
+    assert layers[0].weight.std().item() == pytest.approx((2 / (1.04 * 256)) ** 0.5, rel=0.02)
+    assert 0.5 < layers(x).std().item() < 2
+    assert all(one.bias.abs().sum().item() == 0 for one in layers if isinstance(one, nn.Linear))

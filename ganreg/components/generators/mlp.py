@@ -3,6 +3,7 @@
     z -> [linear, LeakyReLU 0.2] x len(hidden) -> linear -> tanh for data with a range, nothing for points
 
 Goodfellow et al., "Generative adversarial nets", 2014.  https://arxiv.org/abs/1406.2661
+He et al., "Delving deep into rectifiers", 2015, for `init="he"`.  https://arxiv.org/abs/1502.01852
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from ganreg.contracts import DataSpec
 from ganreg.nn import conditioning as conditions
 from ganreg.nn.conditioning import LatentsWithClass
+from ganreg.nn.init import he_
 from ganreg.nn.output import output_function
 
 SLOPE = 0.2
@@ -35,6 +37,9 @@ class MLPGenerator(nn.Module):
             tuple[Annotated[int, Field(ge=1)], ...], Field(description="widths of the hidden layers, first to last")
         ] = (256, 512),
         conditioning: Annotated[Literal["none", "concat"], Field(description="how it is told the class")] = "none",
+        init: Annotated[
+            Literal["torch", "he"], Field(description="first weights; he: keep a signal's size through many layers")
+        ] = "torch",
     ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
@@ -50,6 +55,8 @@ class MLPGenerator(nn.Module):
             nn.Unflatten(1, spec.shape),
             output_function(spec.value_range),
         )
+        if init == "he":
+            he_(self, SLOPE)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents [N, latent_dim] and, for `concat`, labels [N] -> samples [N, *spec.shape]."""

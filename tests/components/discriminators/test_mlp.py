@@ -74,3 +74,14 @@ def test_one_seed_gives_the_same_discriminator_twice():
         twins.append(MLPDiscriminator(POINTS).state_dict())
 
     torch.testing.assert_close(twins[0], twins[1], rtol=0, atol=0)
+
+
+def test_hes_weights_tell_two_points_apart_from_the_start():
+    torch.manual_seed(0)
+    points = torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    deep = (64,) * 8
+
+    faint = MLPDiscriminator(DataSpec((2,)), hidden=deep)(points)
+    clear = MLPDiscriminator(DataSpec((2,)), hidden=deep, init="he")(points)
+
+    assert (faint[0] - faint[1]).abs() < 0.05 < 0.2 < (clear[0] - clear[1]).abs()

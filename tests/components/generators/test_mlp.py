@@ -82,3 +82,15 @@ def test_a_class_changes_what_is_made():
 
     assert made.shape == (3, 2)
     assert len({tuple(one) for one in made.tolist()}) == 3
+
+
+def test_a_deep_one_passes_its_latents_on_with_hes_weights():
+    torch.manual_seed(0)
+    z = torch.randn(256, 16)
+    deep = {"latent_dim": 16, "hidden": (64,) * 8}
+
+    faint = MLPGenerator(POINTS, **deep)(z).std(0)
+    clear = MLPGenerator(POINTS, init="he", **deep)(z).std(0)
+
+    assert (faint < 0.05).all()
+    assert (clear > 0.3).all()

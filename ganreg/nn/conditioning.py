@@ -108,6 +108,13 @@ def one_hot(labels: Tensor | None, num_classes: int) -> Tensor:
     return F.one_hot(needed(labels), num_classes).float()
 
 
+def projection(num_classes: int, features: int) -> nn.Embedding:
+    """v_y as small at first as a linear layer's weights: from torch's N(0, 1) the class alone would decide, at random."""
+    embedding = nn.Embedding(num_classes, features)
+    nn.init.uniform_(embedding.weight, -(features**-0.5), features**-0.5)
+    return embedding
+
+
 class Head(nn.Module):
     """The end of a discriminator: features [N, F] and labels [N] -> logits [N], the class as `conditioning` has it.
 
@@ -120,7 +127,7 @@ class Head(nn.Module):
         super().__init__()
         self.linear = wrap(nn.Linear(features, 1))
         self.classes = wrap(nn.Linear(features, num_classes)) if conditioning == "acgan" else None
-        self.embedding = wrap(nn.Embedding(num_classes, features)) if conditioning == "projection" else None
+        self.embedding = wrap(projection(num_classes, features)) if conditioning == "projection" else None
 
     def forward(self, features: Tensor, labels: Tensor | None) -> Tensor | DiscriminatorOutput:
         """[N, F], [N] -> logits [N], with class logits [N, num_classes] for `acgan`."""

@@ -100,3 +100,17 @@ def test_a_network_that_needs_labels_says_so(network: nn.Module):
     inputs = torch.ones(1, 1, 2, 3) if isinstance(network, SamplesWithClass) else torch.ones(1, 2)
     with pytest.raises(ValueError, match=r"expected labels \[N\], got none"):
         network(inputs, None)
+
+
+@pytest.mark.parametrize("features", [16, 1024])
+def test_a_projection_says_no_more_of_a_class_at_first_than_of_the_rest(features: int):
+    torch.manual_seed(0)
+    head = Head(features, 10, "projection")
+    x, labels = torch.randn(2000, features), torch.arange(2000).remainder(10)
+
+    with torch.no_grad():
+        of_class = (head(x, labels) - head.linear(x).flatten()).std().item()
+        of_rest = head.linear(x).std().item()
+
+    assert of_class == pytest.approx(3**-0.5, rel=0.2)  # sqrt(F) numbers of variance 1 / 3F
+    assert of_class == pytest.approx(of_rest, rel=0.4)

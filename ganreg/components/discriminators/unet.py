@@ -40,7 +40,7 @@ class PixelHead(nn.Module):
     def __init__(self, features: int, num_classes: int, *, projects: bool, wrap: Wrap) -> None:
         super().__init__()
         self.linear = wrap(nn.Conv2d(features, 1, 1))
-        self.embedding = wrap(nn.Embedding(num_classes, features)) if projects else None
+        self.embedding = wrap(conditions.projection(num_classes, features)) if projects else None
 
     def forward(self, features: Tensor, labels: Tensor | None) -> Tensor:
         """[N, F, H, W], [N] -> [N, H, W]."""

@@ -30,6 +30,7 @@ from torch import Tensor
 import ganreg
 from benchmarks import measures
 from benchmarks.digits_quality import Judge, frechet_distance, save_grid
+from ganreg import registry, yamltext
 from ganreg.assembly.load import load_trained
 from ganreg.bench import machine
 
@@ -46,14 +47,20 @@ TRIAL = 200
 LONGER, CHECKPOINTS = 5, 20
 """Times the default recipe's length, and how often it is measured on the way."""
 
-NO_PENALTY = ("--set", "regularizers=[]")
-SLOPE = ("--set", "regularizers=[{name: gradient-penalty, weight: 1.0}]")
+LAYOUTS = {"grid": 1, "ring": 4}
+"""Which part of grid25's steps each has."""
+FALLING = "{start: 0.1, stop: 0.0001, over_images: IMAGES}"
+BOTH = f"regularizers=[{{name: r1, weight: {FALLING}, interval: 4}}, {{name: r2, weight: {FALLING}, interval: 4}}]"
+RATE = ("--set", "optimizer.lr={start: 0.002, stop: 0.0, over_images: IMAGES}")
 LOSSES = {
-    "bce": ("--loss", "bce", *NO_PENALTY),
-    "wgan-gp": ("--loss", "wasserstein", *SLOPE, "--discriminator-steps", "5"),
-    "relativistic + r1 + r2": (),
+    "bce": ("--loss", "bce", "--set", "regularizers=[]"),
+    "wgan-gp": (
+        *("--loss", "wasserstein", "--discriminator-steps", "5"),
+        *("--set", "regularizers=[{name: gradient-penalty, weight: 1.0}]"),
+    ),
+    "relativistic + r1 + r2": ("--set", BOTH),
 }
-"""Of recipe grid25, whose networks and optimizer all have; as many updates of D."""
+"""Of recipe grid25, whose networks, optimizer and batch all have; as many updates of D."""
 
 NARROW_RESNET = (
     *("--recipe", "sngan", "--set", "dataset={name: digits, resolution: 16}", "--generator.width", "8"),
@@ -112,11 +119,9 @@ def environment(jobs: int) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": str(threads)} if jobs > 1 else dict(os.environ)
 
 
-def updates(recipe: str) -> int:
-    """The steps that a recipe asks for."""
-    from ganreg import registry, yamltext
-
-    return int(yamltext.read(registry.current().recipe(recipe).path).values["steps"])
+def recipe(name: str) -> dict[str, Any]:
+    """Its settings."""
+    return dict(yamltext.read(registry.current().recipe(name).path).values)
 
 
 def points(asked: argparse.Namespace) -> Iterator[Task]:
@@ -128,10 +133,12 @@ def points(asked: argparse.Namespace) -> Iterator[Task]:
 
 
 def one_of_points(asked: argparse.Namespace, layout: str, name: str, seed: int) -> list[Row]:
-    whole = asked.steps or updates("grid25")
-    steps = whole // 5 if "--discriminator-steps" in LOSSES[name] else whole
+    updates = (asked.steps or int(recipe("grid25")["steps"])) // LAYOUTS[layout]
+    images = updates * int(recipe("grid25")["batch_size"])
+    words = [word.replace("IMAGES", str(images)) for word in (*RATE, *LOSSES[name])]
+    steps = updates // 5 if "--discriminator-steps" in words else updates
     shape = ("--dataset.layout", layout, "--steps", str(steps), "--sample-every", "0")
-    run = Trained(["--recipe", "grid25", *shape, *LOSSES[name]], seed, asked.jobs)
+    run = Trained(["--recipe", "grid25", *shape, *words], seed, asked.jobs)
     data = ganreg.create("dataset", "gaussians", layout=layout)
     told = measures.of_points(run.sample(POINTS), data.means, data.sigma)
     return [{"layout": layout, "who": name, "seed": seed, **run.cost(), **told}]
@@ -164,7 +171,7 @@ def digits_of_a_seed(asked: argparse.Namespace, judge: Judge, seed: int) -> list
     budget = None
     for name, words in DIGITS.items():
         if budget is None:
-            steps = asked.steps or updates("dcgan")
+            steps = asked.steps or int(recipe("dcgan")["steps"])
         else:
             short, long = (
                 Trained([*words, "--steps", str(steps), "--sample-every", "0"], seed, asked.jobs).cpu_seconds
@@ -191,7 +198,7 @@ def long(asked: argparse.Namespace) -> Iterator[Task]:
 
 
 def long_of_a_seed(asked: argparse.Namespace, judge: Judge, seed: int) -> list[Row]:
-    steps = LONGER * (asked.steps or updates("dcgan"))
+    steps = LONGER * (asked.steps or int(recipe("dcgan")["steps"]))
     often = ("--checkpoint-every", str(steps // CHECKPOINTS), "--keep", str(CHECKPOINTS))
     run = Trained(["--recipe", "dcgan", "--steps", str(steps), *often], seed, asked.jobs)
     rows: list[Row] = []
@@ -213,7 +220,9 @@ def stacked(asked: argparse.Namespace) -> Iterator[Task]:
 
 def one_of_stacked(asked: argparse.Namespace, judge: Judge, name: str, seed: int) -> list[Row]:
     words = STACKED_RECIPES[name]
-    run = Trained([*words, "--steps", str(asked.steps or updates("dcgan")), "--sample-every", "0"], seed, asked.jobs)
+    run = Trained(
+        [*words, "--steps", str(asked.steps or int(recipe("dcgan")["steps"])), "--sample-every", "0"], seed, asked.jobs
+    )
     samples = run.sample(STACKED)
     with torch.no_grad():
         digit = torch.cat([judge.net(one.flatten(0, 1)[:, None]).argmax(1) for one in samples.split(1000)])
@@ -233,7 +242,7 @@ def main() -> None:
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, help="instead of the recipe's own")
-    parser.add_argument("--layouts", nargs="+", default=["grid", "ring"])
+    parser.add_argument("--layouts", nargs="+", choices=LAYOUTS, default=list(LAYOUTS))
     parser.add_argument("--only", nargs="*", choices=LOSSES, help="of the points' losses")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, each with its part of the processors")
     parser.add_argument("--json", type=Path, help="write all figures here")

@@ -39,13 +39,13 @@ def _part(name: str, summary: str, paper: str) -> str:
 def points(told: dict[str, Any]) -> str:
     """Modes, share and reverse KL of each loss and layout, each seed beside the others."""
     rows: list[Row] = told["rows"]
-    lines = ["| | loss | modes | within 3 sigma | reverse KL | seconds |", "|---|---|---|---|---|---|"]
+    lines = ["| | loss | modes | within 3 sigma | reverse KL | CPU s |", "|---|---|---|---|---|---|"]
     for (layout, who), mine in _groups(rows, "layout", "who"):
         most = {"grid": 25, "ring": 8}[layout]
         modes = ", ".join(f"{one['modes']}" for one in mine)
         share = ", ".join(f"{one['share']:.1%}" for one in mine)
         divergence = ", ".join(f"{one['reverse_kl']:.3f}" for one in mine)
-        lines.append(f"| {layout}, {most} | {who} | {modes} | {share} | {divergence} | {_span(mine, 'seconds', '.0f')} |")
+        lines.append(f"| {layout}, {most} | {who} | {modes} | {share} | {divergence} | {_span(mine, 'cpu_seconds', '.0f')} |")
     return "\n".join([*lines, "", _where(told)])
 
 
@@ -83,11 +83,11 @@ def long(told: dict[str, Any]) -> str:
 
 def stacked(told: dict[str, Any]) -> str:
     """Modes and reverse KL of each recipe, each seed beside the others."""
-    lines = ["| recipe | modes of 1,000 | reverse KL | steps | seconds |", "|---|---|---|---|---|"]
+    lines = ["| recipe | modes of 1,000 | reverse KL | steps | CPU s |", "|---|---|---|---|---|"]
     for (who,), mine in _groups(told["rows"], "who"):
         modes = ", ".join(str(one["modes"]) for one in mine)
         divergence = ", ".join(f"{one['reverse_kl']:.2f}" for one in mine)
-        lines.append(f"| {who} | {modes} | {divergence} | {mine[0]['steps']:,} | {_span(mine, 'seconds', '.0f')} |")
+        lines.append(f"| {who} | {modes} | {divergence} | {mine[0]['steps']:,} | {_span(mine, 'cpu_seconds', '.0f')} |")
     return "\n".join([*lines, "", _where(told)])
 
 

@@ -174,6 +174,16 @@ def restore_optimizer(optimizer: Optimizer, tensors: Tensors, values: Mapping[st
                 group[key] = value
             elif key != "params":
                 group[key] = _like(group[key], value)
+    for weight, moments in optimizer.state.items():
+        if isinstance(weight, Tensor) and isinstance(moments, dict):
+            moments.update({key: _laid_as(weight, one) for key, one in moments.items() if isinstance(one, Tensor)})
+
+
+def _laid_as(weight: Tensor, moment: Tensor) -> Tensor:
+    """A moment in the memory format of its weight, as it was made: torch's fused Adam goes through both as they lie."""
+    if moment.shape != weight.shape or moment.stride() == weight.stride():
+        return moment
+    return torch.empty_like(weight, dtype=moment.dtype).copy_(moment)
 
 
 def _like(saved: Any, given: Any) -> Any:

@@ -85,15 +85,28 @@ def reaches_every_weight(subject: Subject) -> None:
 
 
 def repeats_itself(subject: Subject) -> None:
-    """The same seed builds the same weights; in eval mode the same inputs and seed give the same outputs."""
+    """The same seed builds the same weights; in eval mode the same inputs give the same outputs, of a D with the same seed."""
     (network, inputs), (again, _) = _asked(subject, 3), _asked(subject, 3)
+    _shake(network), _shake(again)
+    generates = subject.part.component.kind == "generator"
     outs = []
-    for one in (network, again, again):
-        torch.manual_seed(7)
+    for one, seed in ((network, 7), (again, 7), (again, 8 if generates else 7)):
+        torch.manual_seed(seed)
         with torch.no_grad():
             outs.append(_first(one.eval()(*inputs)))
     expect(torch.equal(outs[0], outs[1]), "built twice with one seed it differs: draw weights from torch's generator alone")
-    expect(torch.equal(outs[1], outs[2]), "asked twice in eval mode with one seed it answers differently: keep no hidden state")
+    expect(
+        torch.equal(outs[1], outs[2]),
+        "asked twice in eval mode it answers differently: keep no hidden state, and draw no noise where G is in eval mode",
+    )
+
+
+def _shake(network: nn.Module) -> None:
+    """Move every weight a little: a gain that starts at 0 would hide what it multiplies."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
 
 
 def restores_its_state(subject: Subject) -> None:

@@ -168,6 +168,19 @@ def test_a_run_that_goes_on_after_any_step_is_the_run_that_would_have_been(case:
     goes_on(CASES[case], range(1, STEPS, 6), tmp_path)
 
 
+@pytest.mark.parametrize("name", ["dcgan", "resnet", "stylegan2", "r3gan", "fastgan"])
+def test_pictures_whose_channels_come_last_go_on_exactly(name: str, tmp_path: Path):
+    width = 16 if name == "r3gan" else 4
+    pair = {kind: {"name": name, "width": width} for kind in ("generator", "discriminator")}
+    few = {"dataset": {"name": "digits", "resolution": 8}, "steps": 3, "batch_size": 4, "channels_last": "auto"}
+    run(tmp_path / "whole", {**pair, **few})
+    out = stopped_after(1, tmp_path / "whole", tmp_path / "stopped")
+
+    run(out, {**pair, **few}, resume=True)
+
+    assert left(out, 3) == left(tmp_path / "whole", 3)
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.timeout(900)

@@ -16,12 +16,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from ganreg.contracts import DataSpec
 from ganreg.nn import init
+from ganreg.nn.modulated import Noise
 from ganreg.nn.output import output_function
 from ganreg.nn.pyramid import pyramid
 from ganreg.nn.skip_excitation import SkipExcitation, excitations
@@ -58,11 +58,11 @@ class FastGANGenerator(nn.Module):
             nn.Sequential(
                 nn.Upsample(scale_factor=2, mode="nearest"),
                 nn.Conv2d(before, 2 * after, 3, padding=1, bias=False),
-                Noise(),
+                Noise(base.height << level, base.width << level),
                 nn.BatchNorm2d(2 * after),
                 nn.GLU(dim=1),
             )
-            for before, after in pairwise(channels)
+            for level, (before, after) in enumerate(pairwise(channels), start=1)
         )
         self.weighs = excitations(base.doublings)
         self.excitations = nn.ModuleDict(
@@ -81,15 +81,3 @@ class FastGANGenerator(nn.Module):
             maps.append(x)
         images: Tensor = self.to_image(maps[-1])
         return images
-
-
-class Noise(nn.Module):
-    """[N, C, H, W] -> the same and a learned share, 0 at first, of one random number a place."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.zeros(()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, C, H, W] -> the same shape."""
-        return x + self.gain * torch.randn_like(x[:, :1])

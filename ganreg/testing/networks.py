@@ -87,7 +87,8 @@ def reaches_every_weight(subject: Subject) -> None:
 def repeats_itself(subject: Subject) -> None:
     """The same seed builds the same weights; in eval mode the same inputs give the same outputs, of a D with the same seed."""
     (network, inputs), (again, _) = _asked(subject, 3), _asked(subject, 3)
-    _shake(network), _shake(again)
+    _shake(network)
+    _shake(again)
     generates = subject.part.component.kind == "generator"
     outs = []
     for one, seed in ((network, 7), (again, 7), (again, 8 if generates else 7)):

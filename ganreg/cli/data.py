@@ -166,7 +166,7 @@ def _tell(found: Diagnosis, speed: float | None, workers: int) -> None:
     many = len(found.classes)
     rows += [("classes", f"{many} from {found.labels}: {_counts(found.classes)}" if many else "none")]
     same = sum(len(names) - 1 for names in found.duplicates)
-    rows += [("duplicates", f"{same} exact copies of others" if same else "none")]
+    rows += [("duplicates", f"{same} exact {'copies of others' if same > 1 else 'copy of another'}" if same else "none")]
     rows += [("loader", f"{speed:,.0f} images/s with {workers} workers, each decoded anew")] if speed is not None else []
     output.table((found.dataset, found.path), rows)
     _list("bad", [f"{name}: {why}" for name, why in found.bad.items()])

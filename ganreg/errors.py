@@ -176,6 +176,12 @@ class SampleError(DataError):
     code = "GR306"
 
 
+class ArchiveError(DataError):
+    """An archive or a file of arrays that is damaged, or made to harm whoever reads or extracts it."""
+
+    code = "GR307"
+
+
 # --- numerics: exit status 5 ------------------------------------------------------------------------------------------
 
 

@@ -284,6 +284,8 @@ _MUST_HAVE: dict[Kind, tuple[str, ...]] = {
 def _keeps_contract(part: Part, made: Any) -> None:
     kind = part.component.kind
     missing = [name for name in _MUST_HAVE[kind] if not hasattr(made, name)]
+    if kind == "dataset" and hasattr(made, "__iter__"):  # a stream has no length and no index
+        missing = [name for name in missing if name not in ("__len__", "__getitem__")]
     if missing:
         raise ContractError(
             f"{part.owner} of {part.plugin.named} made a {type(made).__name__} without {', '.join(missing)}",

@@ -322,3 +322,19 @@ def test_a_forgotten_object_leaves_no_memory_behind(install):
     gc.collect()
     assert not remembered & registry._made.keys()
     assert registry.made_as(SimpleNamespace()) is None
+
+
+def test_a_data_set_may_be_a_stream_without_length_and_index():
+    class Stream:
+        spec = None
+
+        def __iter__(self):
+            return iter(())
+
+        def fingerprint(self):
+            return "x"
+
+    registry._keeps_contract(registry.current().part("dataset", "digits"), Stream())
+    del Stream.__iter__
+    with pytest.raises(ContractError, match="made a Stream without __len__, __getitem__"):
+        registry._keeps_contract(registry.current().part("dataset", "digits"), Stream())

@@ -27,6 +27,7 @@ VERBS = {
     "train": ("ganreg.cli.train:train", "Train a GAN from parts."),
     "list": ("ganreg.cli.list_parts:list_parts", "List the parts of every kind, and the recipes."),
     "show": ("ganreg.cli.show:show", "Show one part and its settings, or a recipe."),
+    "data": ("ganreg.cli.data:data", "Look at data before training, pack pictures."),
     "sample": ("ganreg.cli.sample:sample", "Make samples with a trained generator."),
     "checkpoint": ("ganreg.cli.checkpoint:checkpoint", "Look at a run's checkpoints."),
     "config": ("ganreg.cli.config:config", "Show a resolved configuration, or the schema of all."),

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from ganreg import settings, yamltext
+from ganreg.cli.data_path import reader_of
 from ganreg.cli.paths import PathName, expanded
 from ganreg.cli.session import session_of
 from ganreg.contracts import Kind
@@ -110,12 +111,13 @@ class SetOption(Option):
 
 
 class DataOption(Option):
-    """A folder of pictures."""
+    """A path to data of whatever form."""
 
     def words(self, value: Any) -> Iterable[Word]:
-        """The data set `image-folder` with this path."""
-        yield ("dataset", "name"), "image-folder", "--data"
-        yield ("dataset", "path"), str(expanded(value).absolute()), "--data"  # so that it is found from anywhere
+        """The data set that reads what lies there, with this path.  Raises UsageError where none does."""
+        path = expanded(value).absolute()  # so that it is found from anywhere
+        yield ("dataset", "name"), reader_of(path, at="--data"), "--data"
+        yield ("dataset", "path"), str(path), "--data"
 
 
 class RecipeOption(Option):
@@ -175,7 +177,7 @@ def configuration_options() -> list[Option]:
             section="Configuration",
             metavar="PATH",
             type=PathName(),
-            help="a folder of pictures: --dataset image-folder with this path",
+            help="a folder of pictures, or a file: .zip, .npz, .h5, .parquet; chooses the data set that reads it",
         ),
         SettingOption("--resolution", ("dataset", "resolution"), resolution, section="Configuration"),
         SetOption(

@@ -56,6 +56,14 @@ def complain(text: str) -> None:
         hush("stderr")
 
 
+@contextmanager
+def hushed_warnings() -> Iterator[None]:
+    """Where what they would say is told already."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield
+
+
 def hush(stream: Literal["stdout", "stderr"] = "stdout") -> None:
     """Send what is still to come on a stream nowhere, so that Python's last flush does not complain."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

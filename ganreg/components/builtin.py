@@ -275,6 +275,20 @@ def ganreg_components() -> Iterable[Component]:
         f"{parts}.datasets.image_folder:ImageFolder",
         "Any folder of pictures; --data PATH for short.",
     )
+    yield Component(
+        "dataset", "image-zip", f"{parts}.datasets.image_zip:ImageZip", "A ZIP of pictures with dataset.json; --data FILE.zip."
+    )
+    yield Component("dataset", "npz", f"{parts}.datasets.npz:Npz", "Arrays of images and labels; --data FILE.npz.")
+    yield Component("dataset", "hdf5", f"{parts}.datasets.hdf5:HDF5", "The same, larger than memory; --data FILE.h5.")
+    yield Component(
+        "dataset",
+        "huggingface",
+        f"{parts}.datasets.huggingface:huggingface",
+        "What the library datasets reads: parquet, hub, stream.",
+    )
+    yield Component(
+        "dataset", "torchvision", f"{parts}.datasets.torchvision:TorchVision", "A data set of torchvision's, by its name."
+    )
 
 
 @hookimpl

@@ -102,6 +102,12 @@ class Source:
             return None
         return held if sum(tensor.numel() * tensor.element_size() for tensor in held) <= IN_MEMORY_BYTES else None
 
+    @property
+    def as_bytes(self) -> bool:
+        """Whether samples can be read as bytes, and nothing of the user's expects numbers."""
+        ours = isinstance(getattr(self.dataset, "spec", None), DataSpec) and hasattr(self.dataset, "as_bytes")
+        return ours and self.loader is None
+
     def fingerprint(self) -> str:
         """The data set's own, or what can be told cheaply."""
         own = getattr(self.dataset, "fingerprint", None)
@@ -193,7 +199,7 @@ class Batches:
     def _read(self) -> Iterator[Any]:
         if self.source.ordered_by_us:
             yield from DataLoader(
-                Seeded(self.source.dataset, self._order.seed),
+                Seeded(self.source.dataset, self._order.seed, as_bytes=self.source.as_bytes),
                 batch_sampler=BatchOrder(self._order, self.position, self.batch_size, self.share),
                 num_workers=self.workers,
                 timeout=WORKER_SECONDS if self.workers else 0,

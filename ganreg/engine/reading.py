@@ -73,14 +73,17 @@ class BatchOrder:
 class Seeded(Dataset[Any]):
     """Samples whose random transforms depend on their place in the stream alone: not on workers, nor on when a run started."""
 
-    def __init__(self, dataset: Any, seed: int) -> None:
+    def __init__(self, dataset: Any, seed: int, *, as_bytes: bool = False) -> None:
         self.dataset = dataset
         self.seed = seed
-        if hasattr(dataset, "__getitems__"):
+        self.as_bytes = as_bytes
+        if hasattr(dataset, "__getitems__") and not as_bytes:
             self.__getitems__ = self._several
 
     def __getitem__(self, place: tuple[int, int]) -> Any:
         index, position = place
+        if self.as_bytes:  # which draw no random numbers
+            return self.dataset.as_bytes(index)
         with _random_numbers_of(self.seed, position):
             return self.dataset[index]
 

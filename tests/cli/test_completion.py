@@ -28,8 +28,21 @@ def tab(run: Run, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_verbs_complete(tab):
-    assert tab("") == ["train", "list", "show", "sample", "checkpoint", "config", "plugins", "bench", "selftest", "doctor"]
+    assert tab("") == [
+        "train",
+        "list",
+        "show",
+        "data",
+        "sample",
+        "checkpoint",
+        "config",
+        "plugins",
+        "bench",
+        "selftest",
+        "doctor",
+    ]
     assert tab("checkpoint", "") == ["list", "verify"]
+    assert tab("data", "") == ["check", "pack"]
     assert tab("plugins", "") == ["list", "check", "new"]
     assert tab("plugins", "new", "x", "--kind", "g") == ["generator"]
     assert tab("config", "s") == ["show", "schema"]

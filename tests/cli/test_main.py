@@ -187,7 +187,15 @@ def test_a_plugin_left_out_is_left_out(run: Run):
     assert (status, out, err) == (0, "", "there are no parts here\n")
 
 
-QUICK = [["--help"], ["list"], ["plugins", "list"], ["train", "--help"], ["train", "--generatr", "x"]]
+QUICK = [
+    ["--help"],
+    ["list"],
+    ["data", "--help"],
+    ["data", "check", "--help"],
+    ["plugins", "list"],
+    ["train", "--help"],
+    ["train", "--generatr", "x"],
+]
 
 
 @pytest.mark.parametrize("words", QUICK, ids=" ".join)

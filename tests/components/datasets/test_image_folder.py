@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganreg.components.datasets import image_folder
+from ganreg.components.datasets import picture_set
 from ganreg.components.datasets.image_folder import ImageFolder
 from ganreg.contracts import Dataset, DataSpec
 from ganreg.errors import BadImageError, DataError, ImageTooLargeError, SettingsError
@@ -128,9 +128,9 @@ def test_a_link_to_a_folder_is_followed_and_one_that_leads_back_up_is_not(paint,
 def test_a_picture_is_decoded_once_when_it_is_first_asked_for(paint, tmp_path, monkeypatch):
     paint("1.png", 10), paint("2.png", 20)
     decoded = []
-    read_square = image_folder.read_square
+    read_square = picture_set.read_square
     monkeypatch.setattr(
-        image_folder, "read_square", lambda path, *rest: (decoded.append(path.name), read_square(path, *rest))[1]
+        picture_set, "read_square", lambda path, *rest: (decoded.append(path.name), read_square(path, *rest))[1]
     )
     data = ImageFolder(path=tmp_path, resolution=8, flips=True)
     assert decoded == []
@@ -150,7 +150,7 @@ def test_what_a_caller_does_to_a_sample_does_not_reach_the_next_one(paint, tmp_p
 
 def test_data_beyond_the_limit_are_decoded_anew_each_time(paint, tmp_path, monkeypatch):
     path = paint("1.png", 10)
-    monkeypatch.setattr(image_folder, "CACHE_BYTES", 3 * 8 * 8 - 1)
+    monkeypatch.setattr(picture_set, "CACHE_BYTES", 3 * 8 * 8 - 1)
     data = ImageFolder(path=tmp_path, resolution=8)
     assert shades(data) == [10]
     Image.new("L", (8, 8), 99).save(path)
@@ -328,6 +328,7 @@ def test_settings_come_from_text_and_go_back_to_plain_values():
         "resolution": 32,
         "channels": 1,
         "flips": True,
+        "labels": None,
         "check_headers": True,
         "on_bad": "stop",
         "max_bad": 10,
@@ -365,3 +366,59 @@ def test_labels_of_all_pictures_are_at_hand_without_decoding_them(paint, tmp_pat
         paint(name)
 
     assert ImageFolder(path=tmp_path, resolution=8, flips=True).labels.tolist() == [0, 0, 1, 0, 0, 1]
+
+
+# --- labels of a file -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.csv", "file,label\na/1.png,1\nb/2.png,0\n"),
+        ("dataset.json", '{"labels": [["a/1.png", 1], ["b/2.png", 0]]}'),
+    ],
+)
+def test_a_file_tells_the_labels_instead_of_the_subfolders(paint, tmp_path, name, content):
+    paint("a/1.png", 10), paint("b/2.png", 20)
+    (tmp_path / name).write_text(content)
+    data = ImageFolder(path=tmp_path, resolution=8, labels=name)
+
+    assert data.labels.tolist() == [1, 0]
+    assert data.classes == ("0", "1")
+    assert [label for _, label in (data[0], data[1])] == [1, 0]
+    assert data.fingerprint() != ImageFolder(path=tmp_path, resolution=8).fingerprint()
+    assert ImageFolder(path=tmp_path, resolution=8, labels=str(tmp_path / name)).labels.tolist() == [1, 0]
+
+
+def test_labels_that_are_not_there_or_are_a_pipe_are_told(paint, tmp_path):
+    paint("1.png")
+    os.mkfifo(tmp_path / "pipe.csv")
+
+    with pytest.raises(DataError, match=r"the labels cannot be read: No such file or directory") as caught:
+        ImageFolder(path=tmp_path, labels="labels.csv")
+    assert caught.value.fix == "give its name in the folder, or its whole path"
+    with pytest.raises(DataError, match=r"'pipe.csv' is no regular file"):
+        ImageFolder(path=tmp_path, labels="pipe.csv")
+
+
+def test_labels_of_bad_pictures_that_are_left_out_need_not_be_there(paint, tmp_path):
+    paint("a.png"), paint("b.png")
+    (tmp_path / "c.png").write_text("no picture")
+    (tmp_path / "labels.csv").write_text("file,label\na.png,x\nb.png,y\n")
+
+    with pytest.warns(UserWarning, match="1 of 3 pictures cannot be read"):
+        data = ImageFolder(path=tmp_path, resolution=8, labels="labels.csv", on_bad="skip")
+    assert data.labels.tolist() == [0, 1]
+
+
+def test_what_was_decoded_to_find_bad_pictures_is_not_decoded_again(paint, tmp_path, monkeypatch):
+    paint("a.png", 10), paint("c.png", 30)
+    (tmp_path / "b.png").write_text("no picture")
+    with pytest.warns(UserWarning, match="are left out"):
+        data = ImageFolder(path=tmp_path, resolution=8, on_bad="skip")
+    monkeypatch.setattr(picture_set, "read_square", None)
+
+    assert shades(data) == [10, 30]
+    data.forget()
+    with pytest.raises(TypeError):
+        data[0]

@@ -331,3 +331,27 @@ def test_formats_that_run_programs_or_are_no_pictures_are_not_read(tmp_path):
 def test_the_usual_endings_are_pictures_and_others_are_not():
     assert extensions() >= {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm"}
     assert not extensions() & {".txt", ".pdf", ".h5", ".eps", ".mpg", ".npz", ""}
+
+
+# --- large JPEGs ------------------------------------------------------------------------------------------------------
+
+
+def test_a_jpeg_that_its_decoder_shrinks_first_looks_as_if_it_had_not(save, monkeypatch):
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (32, 40, 3), np.uint8)).resize((640, 512), Image.Resampling.BICUBIC)
+    path = save(noise, "photo.jpg", quality=92)
+    shrunk = read_square(path, 64, 3).astype(int)
+    monkeypatch.setattr(Image.Image, "draft", lambda *_: None)
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.draft", lambda *_: None)
+    whole = read_square(path, 64, 3).astype(int)
+
+    assert 0 < np.sqrt(((shrunk - whole) ** 2).mean()) < 1.5  # of 255
+
+
+def test_a_jpeg_that_is_hardly_too_large_is_decoded_whole(save, monkeypatch):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (255, 300, 3), np.uint8))
+    path = save(noise, "photo.jpg", quality=92)
+    shrunk = read_square(path, 64, 3)
+    monkeypatch.setattr("PIL.JpegImagePlugin.JpegImageFile.draft", lambda *_: None)
+
+    assert (read_square(path, 64, 3) == shrunk).all()

@@ -14,6 +14,7 @@ from ganreg.errors import UsageError
 
 if TYPE_CHECKING:
     from ganreg.sharing.card import Format
+    from ganreg.sharing.folder import Export
 
 FORMATS = ("safetensors", "torch-export", "onnx")
 LICENSE = r"[a-z0-9][a-z0-9.+-]*"
@@ -70,11 +71,8 @@ def export(
     output.say(told(made, target))
 
 
-def told(made: object, target: Path) -> str:
+def told(made: Export, target: Path) -> str:
     """One line: what, from which step, how exact, where."""
-    from ganreg.sharing.folder import Export
-
-    assert isinstance(made, Export)
     exact = f", within {made.difference:.1e} of torch" if made.difference is not None else ""
     return f"{made.form} of step {made.about.step:,}, {len(made.files[made.main]):,} bytes{exact}: {target}"
 

@@ -70,7 +70,7 @@ def freeze(generator: nn.Module, spec: DataSpec) -> Frozen:
             _compute_once(module)
     try:
         with torch.random.fork_rng():
-            conditional = _needs_labels(own, spec)
+            conditional = needs_labels(own, spec)
             plain = Frozen(own, spec, conditional=conditional, noises=())
             with _Watched(LOOKED_AT) as watched:
                 plain(*plain.inputs(LOOKED_AT))
@@ -89,20 +89,22 @@ def _compute_once(module: nn.Module) -> None:
         module.register_parameter(name, nn.Parameter(value, requires_grad=False))
 
 
-def _needs_labels(generator: nn.Module, spec: DataSpec) -> bool:
-    """Whether it cannot do without labels, or answers differently with them."""
+@torch.no_grad()
+def needs_labels(generator: nn.Module, spec: DataSpec) -> bool:
+    """Whether a generator in eval mode cannot do without labels, or answers differently with them."""
     if not spec.num_classes or "labels" not in inspect.signature(generator.forward).parameters:
         return False
     z = torch.randn(2, int(generator.latent_dim), generator=torch.Generator().manual_seed(SEED))  # type: ignore[arg-type]
     made = []
     for labels in (None, torch.zeros(2, dtype=torch.int64), torch.full((2,), spec.num_classes - 1)):
-        torch.manual_seed(SEED)
-        try:
-            made.append(generator(z, labels))
-        except Exception:
-            if labels is not None:
-                raise
-            return True
+        with torch.random.fork_rng():
+            torch.manual_seed(SEED)  # for noise that it draws inside
+            try:
+                made.append(generator(z, labels))
+            except Exception:
+                if labels is not None:
+                    raise
+                return True
     return not all(torch.equal(made[0], one) for one in made[1:])
 
 

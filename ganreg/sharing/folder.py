@@ -18,7 +18,7 @@ from ganreg.engine import checkpoint, durable
 from ganreg.errors import CheckpointError, ExportError, RunExistsError, StorageError
 from ganreg.pictures import picture
 from ganreg.portable import onnx, program
-from ganreg.portable.frozen import freeze
+from ganreg.portable.frozen import freeze, needs_labels
 from ganreg.sharing.card import Format, card
 from ganreg.sharing.origin import about as known_of
 from ganreg.sharing.origin import reduced
@@ -58,42 +58,40 @@ def export(
     if form == "onnx":
         onnx.check_installed()
     about = known_of(trained)
-    frozen = freeze(trained.generator, trained.spec)
-    about = about.model_copy(
-        update={
-            "conditional": frozen.conditional,
-            "fixed_noise": frozen.num_noises > 0,
-            "license": license or about.license,
-        }
-    )
-    difference: float | None = None
+    about = about.model_copy(update={"license": license or about.license})
     if form == "safetensors":
         _check_portable(about)
-        content = _weights(trained)
+        conditional = needs_labels(trained.generator, trained.spec)
+        about = about.model_copy(update={"conditional": conditional})
+        content, difference = _weights(trained), None
     else:
-        if getattr(trained.generator, "exportable", True) is False:
-            raise ExportError(
-                "the generator says that it is no graph (exportable = False)",
-                at=about.generator.name,
-                fix="export the weights alone: --format safetensors",
-            )
-        about = about.model_copy(
-            update={"generator": about.generator.model_copy(update={"settings": reduced(about.generator.settings)})}
-        )
-        graph = program.program(frozen, batch_max=batch_max)
-        facts = about.model_dump(mode="json")
-        if form == "onnx":
-            content = onnx.written(graph, frozen, facts)
-            difference = onnx.check_onnx(content, frozen, batch_max=batch_max)
-        else:
-            content = program.written(graph, facts)
-            difference = program.check_program(content, frozen, batch_max=batch_max)
+        content, difference, about = _graph(trained, form, about, batch_max)
     files = {f"generator{ENDINGS[form]}": content, exported.CONFIG: about.text().encode()}
     shown, how = _samples(trained)
     if shown is not None:
         files["samples.png"] = shown
     files[CARD] = card(about, form, picture=how, repository=repository).encode()
     return Export(form, files, about, difference)
+
+
+def _graph(trained: Trained, form: Format, about: About, batch_max: int) -> tuple[bytes, float, About]:
+    """The file, how far it is from the generator, and what it says of itself."""
+    if getattr(trained.generator, "exportable", True) is False:
+        raise ExportError(
+            "the generator says that it is no graph (exportable = False)",
+            at=about.generator.name,
+            fix="export the weights alone: --format safetensors",
+        )
+    frozen = freeze(trained.generator, trained.spec)
+    part = about.generator.model_copy(update={"settings": reduced(about.generator.settings)})
+    changes = {"generator": part, "conditional": frozen.conditional, "fixed_noise": frozen.num_noises > 0}
+    about = about.model_copy(update=changes)
+    graph, facts = program.program(frozen, batch_max=batch_max), about.model_dump(mode="json")
+    if form == "onnx":
+        content = onnx.written(graph, frozen, facts)
+        return content, onnx.check_onnx(content, frozen, batch_max=batch_max), about
+    content = program.written(graph, facts)
+    return content, program.check_program(content, frozen, batch_max=batch_max), about
 
 
 def is_file(out: Path, form: Format) -> bool:

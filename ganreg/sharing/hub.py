@@ -105,20 +105,7 @@ def fetch(repository: str, out: Path, *, revision: str | None = None, force: boo
             )
             return part / name
 
-        try:
-            part.mkdir(parents=True, exist_ok=True)
-            _fetch_all(get, part, repository)
-        except hub.errors.EntryNotFoundError as error:
-            raise HubError(
-                f"the repository holds no generator that ganreg exported: {reason_of(error)}",
-                at=repository,
-                fix="ask whoever published it to use ganreg push",
-            ) from error
-        try:
-            if get(CARD).stat().st_size > MOST_CARD:
-                (part / CARD).unlink()
-        except hub.errors.EntryNotFoundError:
-            pass  # it is for people, and may be anything
+        _fetch_into(part, get, hub, repository)
     try:
         shutil.rmtree(part / ".cache", ignore_errors=True)  # the library's notes of what it fetched
         folder.take_place(part, out)
@@ -127,6 +114,24 @@ def fetch(repository: str, out: Path, *, revision: str | None = None, force: boo
             f"the folder cannot be written: {error.strerror or error}", at=str(out), fix="give another --out"
         ) from error
     return commit
+
+
+def _fetch_into(part: Path, get: Any, hub: ModuleType, repository: str) -> None:
+    """All that belongs to the generator, and the card, which is for people and may be anything, or nothing."""
+    try:
+        part.mkdir(parents=True, exist_ok=True)
+        _fetch_all(get, part, repository)
+    except hub.errors.EntryNotFoundError as error:
+        raise HubError(
+            f"the repository holds no generator that ganreg exported: {reason_of(error)}",
+            at=repository,
+            fix="ask whoever published it to use ganreg push",
+        ) from error
+    try:
+        if get(CARD).stat().st_size > MOST_CARD:
+            (part / CARD).unlink()
+    except hub.errors.EntryNotFoundError:
+        (part / CARD).unlink(missing_ok=True)  # of a try before
 
 
 def _fetch_all(get: Any, part: Path, repository: str) -> None:
@@ -207,7 +212,7 @@ def _told(hub: ModuleType, repository: str, *, doing: str) -> Iterator[None]:
     tools.disable_progress_bars()
     try:
         yield
-    except (base, OSError, ValueError) as error:
+    except (base, OSError, ValueError, RuntimeError) as error:
         raise _in_our_words(hub, error, repository, doing) from error
     finally:
         session.event_hooks = hooks

@@ -10,6 +10,9 @@ from .conftest import Run
 from .test_push import hub as hub
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:Use .content=:DeprecationWarning")  # of the library, about its own call
+
+
 def test_what_is_not_there_is_a_data_error(run: Run, hub: Hub):
     status, out, err = run("pull", "me/nothing")
 

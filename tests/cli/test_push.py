@@ -10,6 +10,9 @@ from tests.sharing.fake_hub import TOKEN, Hub, Repository, running
 from .conftest import Run
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:Use .content=:DeprecationWarning")  # of the library, about its own call
+
+
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     pytest.importorskip("huggingface_hub", reason="pip install 'ganreg[hub]'")

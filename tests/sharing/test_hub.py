@@ -19,6 +19,7 @@ from ganreg.sharing import hub as ours
 from .fake_hub import Hub, Repository
 
 NAME = "me/digits"
+pytestmark = pytest.mark.filterwarnings("ignore:Use .content=:DeprecationWarning")  # of the library, about its own call
 
 
 def published(hub_: Hub, trained: Trained) -> Repository:

@@ -9,7 +9,6 @@ from tests.sharing.fake_hub import Hub
 from .conftest import Run
 from .test_push import hub as hub
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:Use .content=:DeprecationWarning")  # of the library, about its own call
 
 

@@ -9,7 +9,6 @@ from tests.sharing.fake_hub import TOKEN, Hub, Repository, running
 
 from .conftest import Run
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:Use .content=:DeprecationWarning")  # of the library, about its own call
 
 

@@ -241,7 +241,10 @@ class PenaltyContext:
 
 
 class Generator(Protocol):
-    """`build(spec, **settings) -> nn.Module`: latents [N, latent_dim] -> samples [N, *spec.shape] in spec.value_range."""
+    """`build(spec, **settings) -> nn.Module`: latents [N, latent_dim] -> samples [N, *spec.shape] in spec.value_range.
+
+    Optional: `exportable = False` says that it is no graph of plain operators, so that only its weights can be exported.
+    """
 
     latent_dim: int
 

@@ -114,6 +114,12 @@ class RunExistsError(UsageError):
     code = "GR108"
 
 
+class MissingExtraError(UsageError):
+    """An optional package that is not installed; told with the extra of ours that brings it."""
+
+    code = "GR109"
+
+
 # --- plugins: exit status 3 -------------------------------------------------------------------------------------------
 
 
@@ -134,6 +140,12 @@ class ContractError(PluginError):
     """A component that does not do what its kind must do."""
 
     code = "GR203"
+
+
+class ExportError(PluginError):
+    """A generator that cannot be exported, or whose export does not make what it makes."""
+
+    code = "GR204"
 
 
 # --- data: exit status 4 ----------------------------------------------------------------------------------------------
@@ -180,6 +192,10 @@ class ArchiveError(DataError):
     """An archive or a file of arrays that is damaged, or made to harm whoever reads or extracts it."""
 
     code = "GR307"
+class HubError(DataError):
+    """A hub that cannot be reached, refuses, or sends something else than it promised."""
+
+    code = "GR309"
 
 
 # --- numerics: exit status 5 ------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from ganreg import registry as registries
 from ganreg import yamltext
+from ganreg.assembly import exported
 from ganreg.assembly.versions import check_offered
 from ganreg.contracts import DataSpec
 from ganreg.engine import checkpoint
 from ganreg.engine.sampling import Labels, sample, tells_classes_apart
-from ganreg.errors import CheckpointError, UsageError
+from ganreg.errors import CheckpointError, PluginError, UsageError
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Trained:
     def device(self) -> torch.device:
         """Where it is."""
         return next((p.device for p in self.generator.parameters()), torch.device("cpu"))
+
+    @property
+    def pictures(self) -> Path:
+        """Where samples of it are kept: the run's folder of them, or one in the exported folder."""
+        return (self.path if exported.is_export(self.path) else self.path.parents[1]) / "samples"
 
     def sample(self, count: int, *, seed: int, classes: Sequence[int] = ()) -> Tensor:
         """Samples [count, *spec.shape]; sample i depends on the seed and, where `classes` are given, on its own, in turn.
@@ -58,8 +64,8 @@ class Trained:
 def load_generator(run: str | Path, *, device: str = "cpu") -> nn.Module:
     """The averaged generator of a run (its own weights where no average was kept), in eval mode.
 
-    `run` is a run directory or one of its checkpoints.  Raises CheckpointError, and PluginError when the generator's plugin
-    is not there.
+    `run` is a run directory, one of its checkpoints, or a folder that was exported or pulled.  Raises CheckpointError, and
+    PluginError when the generator's plugin is not there.
     """
     return load_trained(run, device=device).generator
 
@@ -73,6 +79,8 @@ def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
         there = False
     if not there:
         raise CheckpointError("the run directory does not exist", at=str(path), fix="give the path of a run, e.g. runs/0001")
+    if exported.is_export(path):
+        return _of_export(path, device)
     wanted = ("ema", "generator")
     chosen, (files, values) = (
         (path, checkpoint.load(path, wanted)) if checkpoint.STEP.fullmatch(path.name) else checkpoint.newest(path, wanted)
@@ -89,14 +97,45 @@ def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
     settings = {key: value for key, value in told.items() if key != "name"}
     check_offered(checkpoint.manifest(chosen).get("components", {}), registries.current(), ("generator",))
     generator = registries.current().create("generator", told["name"], spec, settings=settings)
-    try:
-        generator.load_state_dict(files.get("ema", files["generator"]))
-    except (RuntimeError, KeyError) as error:
-        raise CheckpointError(
-            f"the weights do not fit the generator: {str(error).splitlines()[0]}",
-            at=str(chosen),
-            fix="use the ganreg that wrote it",
-        ) from error
+    _fill(generator, files.get("ema", files["generator"]), chosen)
     shares = values.get("label_shares")
     labels = Labels(torch.tensor(shares, dtype=torch.float64)) if shares else Labels()
     return Trained(generator.eval().to(device), spec, labels, chosen)
+
+
+def _of_export(path: Path, device: str) -> Trained:
+    """The generator that an export names, from what is installed here."""
+    about = exported.about(path)
+    part, spec = about.generator, about.spec.made()
+    tensors = exported.weights(path)
+    check_installed(about, path)
+    generator = registries.current().create("generator", part.name, spec, settings=part.settings)
+    _fill(generator, tensors, path)
+    shares = about.label_shares
+    labels = Labels(torch.tensor(shares, dtype=torch.float64)) if shares else Labels()
+    return Trained(generator.eval().to(device), spec, labels, path)
+
+
+def check_installed(about: exported.About, path: Path) -> None:
+    """Whether the generator of an export is offered here.  Raises PluginError, with the line that installs what is missing."""
+    part = about.generator
+    if part.distribution:
+        origin = f"{part.distribution} {part.version}"
+        check_offered({f"generator.{part.name}": origin}, registries.current(), ("generator",))
+    elif part.plugin_file and not registries.current().has("generator", part.name.rpartition(":")[2]):
+        raise PluginError(
+            f"generator '{part.name}' came with the single file {part.plugin_file!r}, which is not loaded",
+            at=str(path),
+            fix=f"get that file (sha256 {part.sha256}), read it, and add --plugin FILE.py",
+        )
+
+
+def _fill(generator: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        generator.load_state_dict(tensors)
+    except (RuntimeError, KeyError) as error:
+        raise CheckpointError(
+            f"the weights do not fit the generator: {str(error).splitlines()[0]}",
+            at=str(path),
+            fix="use the ganreg that wrote it",
+        ) from error

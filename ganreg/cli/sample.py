@@ -57,7 +57,8 @@ def sample(
 ) -> None:
     """Make samples with a trained generator.
 
-    RUN is a run's directory, one of its checkpoints, or latest.  The weights are the averaged ones where an average was kept.
+    RUN is a run's directory, one of its checkpoints, latest, or a folder that was exported or pulled.  The weights are the
+    averaged ones where an average was kept.
     """
     session_of(context).registry()
     _check_targets(out, separate, force=force)
@@ -74,7 +75,7 @@ def sample(
         output.say(f"{count} samples: {separate}")
     if out is not None or separate is None:
         of = f"-class{'-'.join(classes)}" if classes else ""
-        target = out or trained.path.parents[1] / "samples" / f"sample-seed{seed}-n{count}{of}.png"
+        target = out or trained.pictures / f"sample-seed{seed}-n{count}{of}.png"
         _write(samples, target)
         output.say(f"{count} samples: {target}")
 

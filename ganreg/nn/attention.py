@@ -43,7 +43,8 @@ class SelfAttention(nn.Module):
         # Written out: torch's scaled_dot_product_attention has no second derivative, which gradient penalties need.
         likeness = torch.bmm(query.transpose(1, 2), key)  # [N, H W, M]
         weights = likeness.softmax(2, dtype=torch.promote_types(likeness.dtype, torch.float32)).to(value.dtype)
-        seen = torch.bmm(value, weights.transpose(1, 2)).view(len(x), -1, *x.shape[2:])
+        # Not len(x): an exported graph would take the batch it was traced with for the only one.
+        seen = torch.bmm(value, weights.transpose(1, 2)).view(x.shape[0], -1, *x.shape[2:])
         out: Tensor = self.out(seen)
         return x + self.gamma.to(x.dtype) * out
 

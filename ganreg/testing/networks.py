@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 import warnings
 from typing import Any
+from unittest import SkipTest
 
 import torch
 from torch import Tensor, nn
 
+from ganreg.errors import ExportError, MissingExtraError
+from ganreg.portable import onnx, program
+from ganreg.portable.frozen import freeze
 from ganreg.testing.subject import Subject, expect
 
 COUNT = 4
@@ -183,15 +187,32 @@ def compiles(subject: Subject) -> None:
 
 
 def exports(subject: Subject) -> None:
-    """`torch.export` takes it, so that what was trained can leave Python."""
-    network, inputs = _asked(subject)
+    """As torch-export it makes the same samples, for any batch; `exportable = False` on a generator says that it cannot."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.export.export(network.eval(), inputs)
-    except Exception as error:
-        why = (str(error).strip().splitlines() or [""])[0]
-        raise AssertionError(f"torch.export fails: {why}") from error
+        frozen = freeze(_exportable(subject), subject.spec)
+        program.check_program(program.written(program.program(frozen), {}), frozen)
+    except ExportError as error:
+        raise AssertionError(error.what) from error
+
+
+def exports_to_onnx(subject: Subject) -> None:
+    """In onnxruntime, too, where the extra `export` is installed."""
+    try:
+        onnx.check_installed()
+    except MissingExtraError as error:
+        raise SkipTest(f"{error.what}: {error.fix}") from error
+    try:
+        frozen = freeze(_exportable(subject), subject.spec)
+        onnx.check_onnx(onnx.written(program.program(frozen), frozen, {}), frozen)
+    except ExportError as error:
+        raise AssertionError(error.what) from error
+
+
+def _exportable(subject: Subject) -> nn.Module:
+    network, _ = _asked(subject)
+    if getattr(network, "exportable", True) is False:
+        raise SkipTest("it says exportable = False")
+    return network.eval()
 
 
 BOTH = (
@@ -202,5 +223,5 @@ BOTH = (
     computes_in_bfloat16,
     compiles,
 )
-GENERATOR = (makes_samples_that_fit, *BOTH, exports)
+GENERATOR = (makes_samples_that_fit, *BOTH, exports, exports_to_onnx)
 DISCRIMINATOR = (gives_logits, *BOTH, differentiates_twice)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ganreg.pictures import picture
-from ganreg.testing import Check, parametrize_with_checks
+from ganreg.testing import Check, checks_of_plugin
 
 STYLE = {"latent_dim": 16, "style_dim": 16, "mapping_layers": 2, "width": 8, "max_channels": 32}
 SETTINGS: dict[str, dict[str, object]] = {
@@ -39,8 +39,15 @@ def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         made.save(tmp_path / "pictures" / name / "0.png")
 
 
+CHECKS = [
+    # In ONNX each generator is compared by tests/portable/test_onnx.py, smaller.
+    pytest.param(one, id=one.name, marks=[pytest.mark.nightly] if one.name.endswith("exports_to_onnx") else [])
+    for one in checks_of_plugin("ganreg", SETTINGS)
+]
+
+
 @pytest.mark.usefixtures("pictures")
-@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")
-@parametrize_with_checks("ganreg", SETTINGS)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated", "ignore::DeprecationWarning:onnx")
+@pytest.mark.parametrize("check", CHECKS)
 def test_a_built_in_part_conforms(check: Check):
     check()

@@ -101,6 +101,11 @@ class Branching(Made):
         return super().forward(x) * (1.0 if x.sum().item() > 0 else 0.5)
 
 
+class Bessel(Made):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(torch.special.bessel_j0(x))
+
+
 class Judge(Layers):
     """A discriminator."""
 
@@ -305,6 +310,7 @@ BAD: Sequence[tuple[Kind, Callable[..., Any], str, str]] = [
     ("generator", Forgetful, "restores_its_state", "keep all in parameters or buffers"),
     ("generator", Branching, "compiles", "torch.compile fails"),
     ("generator", Branching, "exports", "torch.export fails"),
+    ("generator", Bessel, "exports_to_onnx", "the ONNX cannot be made"),
     ("discriminator", Probability, "gives_logits", "return logits, without the sigmoid"),
     ("discriminator", OneForAll, "gives_logits", r"logits of 4 samples must be \[4, …\], are \[\]"),
     ("discriminator", Remembers, "may_be_asked_twice_before_backward", "write into nothing in place"),
@@ -330,9 +336,11 @@ BAD: Sequence[tuple[Kind, Callable[..., Any], str, str]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated", "ignore::DeprecationWarning:onnx")
 @pytest.mark.parametrize(("kind", "factory", "fails", "told"), BAD, ids=[f"{one[1].__name__}-{one[2]}" for one in BAD])
 def test_a_bad_part_fails_the_check_of_its_fault(kind: Kind, factory: Callable[..., Any], fails: str, told: str):
+    if fails == "exports_to_onnx":
+        pytest.importorskip("onnxscript", reason="pip install 'ganreg[export]'")
     run = next(one for one in BY_KIND[kind] if one.__name__ == fails)
 
     with pytest.raises(Exception, match=told) as caught:
@@ -347,6 +355,18 @@ def test_every_check_has_a_part_that_fails_it():
     untried = {name for _, name in shared} - {name for _, name in tried}
 
     assert untried == {"computes_in_bfloat16"}  # what overflows there overflows in float32, too, or is a matter of taste
+
+
+def test_a_generator_that_says_so_need_not_be_a_graph():
+    class Free(Branching):
+        """Python."""
+
+        exportable = False
+
+    for fails in ("exports", "exports_to_onnx"):
+        run = next(one for one in BY_KIND["generator"] if one.__name__ == fails)
+        with pytest.raises(SkipTest, match=r"exportable = False|not installed"):
+            run(subject("generator", Free))
 
 
 def test_a_part_without_words_or_defaults_is_told_so():
@@ -443,7 +463,7 @@ def test_a_plugin_that_is_not_there_or_broken_has_no_checks(plugin: Callable[...
 def test_a_check_leaves_random_numbers_alone():
     before = torch.get_rng_state()
     for check in checks_of("generator", "mlp"):
-        if not check.name.endswith(("compiles", "exports")):
+        if not check.name.endswith(("compiles", "exports", "exports_to_onnx")):
             check()
 
     assert torch.equal(torch.get_rng_state(), before)

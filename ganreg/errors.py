@@ -192,6 +192,8 @@ class ArchiveError(DataError):
     """An archive or a file of arrays that is damaged, or made to harm whoever reads or extracts it."""
 
     code = "GR307"
+
+
 class HubError(DataError):
     """A hub that cannot be reached, refuses, or sends something else than it promised."""
 

@@ -34,7 +34,6 @@ def test_verbs_complete(tab):
         "show",
         "data",
         "sample",
-        "sample",
         "export",
         "push",
         "pull",

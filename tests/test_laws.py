@@ -39,6 +39,7 @@ FLOORS = {
     "registry": 5,
     "assembly": 6,
     "bench": 7,
+    "report": 7,
     "testing": 7,
     "cli": 8,
     "__main__": 9,

@@ -208,7 +208,7 @@ def words(records: Records) -> str:
     for record in records:
         own = listed((f"step {step:,}: {said}" for step, said in record.words), "said")
         name = f"<h3>{text(record.name)}</h3>" if len(records) > 1 else ""
-        told.append(name + (own or note("No warning is recorded: the watchdog was silent.")) + _end(record))
+        told.append(name + (own or note("No warning is recorded.")) + _end(record))
     return section("words", "Warnings, and the end", *told)
 
 

@@ -43,6 +43,7 @@ FLOORS = {
     "bench": 7,
     "data": 7,
     "sharing": 7,
+    "report": 7,
     "testing": 7,
     "cli": 8,
     "__main__": 9,

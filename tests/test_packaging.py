@@ -66,7 +66,7 @@ def test_a_pure_wheel_carries_the_sources_and_no_library(checkout):
     assert wheel.name.endswith("-py3-none-any.whl")
     names, tags = contents(wheel)
     assert csrc_in(names, "ganreg/csrc/") == SOURCES
-    assert {"ganreg/py.typed", "ganreg/ops/sources.py"} <= names
+    assert {"ganreg/py.typed", "ganreg/ops/sources.py", "ganreg/report/assets/page.css"} <= names
     assert not [name for name in names if name.endswith((".so", ".pyd"))]
     assert "Root-Is-Purelib: true" in tags
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ganreg import __version__, yamltext
+from ganreg.assembly import words
 from ganreg.assembly.environment import environment
 from ganreg.contracts import Observer
 from ganreg.engine import checkpoint, rundir
@@ -55,7 +56,8 @@ def recorded(
         saver = _saver(run, directory.path)
         error: BaseException | None = None
         try:
-            yield [*_writers(run, directory.path), saver]
+            with words.kept(directory.path / "words.jsonl", lambda: run.state.step):
+                yield [*_writers(run, directory.path), saver]
         except BaseException as raised:
             error = raised
             raise
@@ -92,6 +94,7 @@ def _of_this_run(run: Run) -> Mapping[str, Any]:
         "device": str(run.state.device),
         "data": {"fingerprint": source.fingerprint(), "samples": samples},
         "ranks": run.ranks.size,
+        "equilibrium": [float(value) for value in run.equilibrium] if run.equilibrium is not None else None,
         "run_id": os.environ.get("TORCHELASTIC_RUN_ID"),
     }
 

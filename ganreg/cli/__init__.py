@@ -32,6 +32,8 @@ VERBS = {
     "export": ("ganreg.cli.export:export", "Write a trained generator in a form that others use."),
     "push": ("ganreg.cli.push:push", "Publish a trained generator on the hub."),
     "pull": ("ganreg.cli.pull:pull", "Get a generator from the hub, verified."),
+    "report": ("ganreg.cli.report:report", "Write a run's report, or that of several runs side by side."),
+    "compare": ("ganreg.cli.compare:compare", "Compare runs on the terminal."),
     "checkpoint": ("ganreg.cli.checkpoint:checkpoint", "Look at a run's checkpoints."),
     "config": ("ganreg.cli.config:config", "Show a resolved configuration, or the schema of all."),
     "plugins": ("ganreg.cli.plugins:plugins", "Look at the installed plugins, check one, start one."),

@@ -1,6 +1,6 @@
 """The run directory: claimed by one process, holding everything a run leaves behind.
 
-RUN/config.yaml  environment.json  metrics.jsonl  samples/  checkpoints/  exit.json
+RUN/config.yaml  environment.json  metrics.jsonl  words.jsonl  samples/  checkpoints/  exit.json
 """
 
 from __future__ import annotations

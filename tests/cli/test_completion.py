@@ -37,6 +37,8 @@ def test_verbs_complete(tab):
         "export",
         "push",
         "pull",
+        "report",
+        "compare",
         "checkpoint",
         "config",
         "plugins",

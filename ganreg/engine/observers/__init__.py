@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 
 from ganreg import ambient
 from ganreg.contracts import STATISTICS, Observer
+from ganreg.engine.balance import balance as balance
 from ganreg.engine.run import Run
 from ganreg.engine.signals import Terminated
 from ganreg.engine.work import Work
@@ -177,22 +178,6 @@ class Observers:
         if images:
             self._last, self._last_images = now, state.images
         return values
-
-
-def balance(values: Mapping[str, float], equilibrium: tuple[float, float] | None) -> str:
-    """How the game stands, in words: the distance from equilibrium means something only beside D's accuracy."""
-    accuracy = values["accuracy_d"]
-    if accuracy >= 0.95:
-        words = "D wins"
-    elif accuracy >= 0.6:
-        words = "D is ahead"
-    elif accuracy >= 0.4:
-        words = "D cannot tell"
-    else:
-        words = "G is ahead"
-    if equilibrium is None:
-        return words
-    return f"{abs(values['loss_d'] - equilibrium[0]):.2f} from equilibrium, {words}"
 
 
 def _nothing(*given: object) -> None:

@@ -24,6 +24,7 @@ FLOORS = {
     "errors": 0,
     "ambient": 1,
     "contracts": 1,
+    "extras": 1,
     "yamltext": 1,
     "hookspecs": 2,
     "pictures": 2,

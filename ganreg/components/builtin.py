@@ -275,6 +275,15 @@ def ganreg_components() -> Iterable[Component]:
         f"{parts}.datasets.image_folder:ImageFolder",
         "Any folder of pictures; --data PATH for short.",
     )
+    yield Component(
+        "tracker",
+        "tensorboard",
+        f"{parts}.trackers.tensorboard:TensorBoard",
+        "Curves and samples as event files in the run directory.",
+        paper="1605.08695",
+    )
+    yield Component("tracker", "wandb", f"{parts}.trackers.wandb:WeightsAndBiases", "Weights & Biases, online or offline.")
+    yield Component("tracker", "mlflow", f"{parts}.trackers.mlflow:MLflow", "An MLflow server, or a store on this machine.")
 
 
 @hookimpl

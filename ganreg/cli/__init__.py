@@ -32,6 +32,7 @@ VERBS = {
     "config": ("ganreg.cli.config:config", "Show a resolved configuration, or the schema of all."),
     "plugins": ("ganreg.cli.plugins:plugins", "Look at the installed plugins, check one, start one."),
     "bench": ("ganreg.cli.bench:bench", "Measure what is fast here: ours beside torch's own."),
+    "completion": ("ganreg.cli.completion:completion", "Teach your shell the words of ganreg."),
     "selftest": ("ganreg.cli.selftest:selftest", "Try the promises on this machine."),
     "doctor": ("ganreg.cli.doctor:doctor", "Tell versions, devices, plugins and which kernel runs."),
 }

@@ -57,6 +57,7 @@ class Asked:
     "classes",
     multiple=True,
     metavar="N|all",
+    shell_complete=lambda context, parameter, incomplete: ["all"] if "all".startswith(incomplete) else [],
     help="of this class; several take turns, all: every class  [as frequent as in the data]",
 )
 @click.option("--grid", is_flag=True, help="with --class: a row for each class, the same latents in each column")

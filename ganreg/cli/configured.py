@@ -7,6 +7,7 @@ of plugins, too.  Components are imported (and torch with them) only where one o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from ganreg.yamltext import Document
 
 if TYPE_CHECKING:
     from ganreg.assembly.config import Config
+    from ganreg.registry import Registry
 
 CHOSEN = "ganreg.cli.configured.chosen"
 WITH_RESUME = frozenset({"resume", "steps", "tracker", "dry_run", "quiet", "allow_change", "steal_lock", "nproc"})
@@ -85,7 +87,12 @@ class Configured(click.Command):
             ctx.meta[CHOSEN] = _remembered_options(ctx, said)
         elif any("." in word for word in strange) or (self._helps(ctx) in said and _chooses(said)):
             ctx.meta[CHOSEN] = _options_of_chosen(session_of(ctx), _layers(self.params, said))
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if found := re.fullmatch(r"Got unexpected extra arguments? \((.*)\)", error.message):
+                raise _without_an_option((found[1].split() or [""])[0], session_of(ctx).registry(), ctx.command_path) from error
+            raise
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The options of the chosen components with the command's own."""
@@ -179,6 +186,24 @@ def _layers(options: Sequence[click.Parameter], values: Mapping[str, Any]) -> li
 def _chooses(said: Mapping[str, Any]) -> bool:
     """Whether some word named a component, or something that may."""
     return any(isinstance(one, Option) and one.name in said for one in (*choosing_options(), *configuration_options()))
+
+
+def _is_folder(word: str) -> bool:
+    try:
+        return bool(word) and Path(word).is_dir()
+    except (OSError, ValueError):  # no file can be named so
+        return False
+
+
+def _without_an_option(word: str, registry: Registry, place: str) -> UsageError:
+    """A word that nothing takes: the option that would have taken it, where it is the name of something."""
+    kinds = [offer.record.kind for offer in registry.components() if offer.record.name == word]
+    recipes = ["recipe"] * any(offer.record.name == word for offer in registry.recipes())
+    options = [f"--{one} {word}" for one in (*recipes, *kinds)] or [f"--data {word}"] * _is_folder(word)
+    what = f"no option stands before '{word}'"
+    if options:
+        return UsageError(f"{what}. Did you mean {' or '.join(options)}?", at=place, fix=f"{place} {options[0]}")
+    return UsageError(what, at=place, fix=f"{place} --help")
 
 
 def _refuse_beside_resume(flags: Sequence[str], strange: Sequence[str]) -> None:

@@ -61,7 +61,7 @@ class WeightsAndBiases:
         )
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")  # whose own count only rises, while a rollback goes back
-        self.where = self._run.url or f"wandb sync {self._run.dir}".removesuffix("/files")
+        self.where = f"wandb sync {Path(self._run.dir).parent}" if self._run.offline else self._run.url or ""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """A point of each curve, over steps."""

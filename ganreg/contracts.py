@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor, nn
 
@@ -316,6 +317,28 @@ class Dataset(Protocol):
     def __getitem__(self, index: int) -> Any: ...
 
     def fingerprint(self) -> str: ...
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """`build(run_dir, **settings)`: shows a run elsewhere.  Building it opens and writes nothing: a rehearsal builds it, too.
+
+    `start` gets the run's configuration, plain values in mappings and lists.  `scalars` gets what a logged step has: loss_d,
+    loss_g, d_real, …, then what metrics measured at it, metric/NAME; never nan.  Steps rise, but some come again after a
+    rollback or where a run goes on.  `images` are uint8 [N, H, W, C], C = 1 or 3.  `finish` gets "done", "stopped",
+    "interrupted" or "failed".  One that raises is dropped with a warning.
+
+    Optional: `where`, text, after `start`: how what it shows is looked at.  A run that goes on builds it anew with the same
+    `run_dir`, where it may have kept what it needs to go on as the same.
+    """
+
+    def start(self, config: Mapping[str, Any]) -> None: ...
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None: ...
+
+    def images(self, step: int, name: str, images: np.ndarray[Any, Any]) -> None: ...
+
+    def finish(self, status: str) -> None: ...
 
 
 class Observer:

@@ -1,8 +1,9 @@
-"""From tensors to pictures: the one conversion to bytes, a grid of images, a scatter of points."""
+"""From tensors to pictures: the one conversion to bytes, a grid of images, a scatter of points, an animation."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 MARGIN = 2
+ANIMATED = (".gif", ".png", ".webp")
+"""Endings of files that hold an animation."""
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -17,19 +20,19 @@ def to_uint8(images: Tensor) -> Tensor:
     return (images.float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
-def picture(samples: Tensor, *, at_least: int = 512) -> Image.Image | None:
+def picture(samples: Tensor, *, at_least: int = 512, columns: int | None = None) -> Image.Image | None:
     """Samples [N, C, H, W] (C = 1 or 3) or points [N, 2] -> a picture of about `at_least` pixels; None for other shapes."""
     if samples.dim() == 4 and samples.shape[1] in (1, 3):
-        return grid(samples, at_least=at_least)
+        return grid(samples, at_least=at_least, columns=columns)
     if samples.dim() == 2 and samples.shape[1] == 2:
         return scatter(samples, size=at_least)
     return None
 
 
-def grid(images: Tensor, *, at_least: int = 512) -> Image.Image:
-    """Images [N, C, H, W] in [-1, 1] -> a square sheet, each pixel enlarged by a whole number."""
+def grid(images: Tensor, *, at_least: int = 512, columns: int | None = None) -> Image.Image:
+    """Images [N, C, H, W] in [-1, 1] -> a sheet, square where no columns are said, each pixel enlarged by a whole number."""
     count, channels, height, width = images.shape
-    columns = max(1, math.ceil(math.sqrt(count)))
+    columns = columns or max(1, math.ceil(math.sqrt(count)))
     rows = math.ceil(count / columns)
     sheet = np.full((rows * (height + MARGIN) + MARGIN, columns * (width + MARGIN) + MARGIN, channels), 96, np.uint8)
     for index, image in enumerate(to_uint8(images).cpu().permute(0, 2, 3, 1).numpy()):
@@ -39,6 +42,21 @@ def grid(images: Tensor, *, at_least: int = 512) -> Image.Image:
     factor = max(1, round(at_least / max(sheet.shape)))
     sheet = sheet.repeat(factor, axis=0).repeat(factor, axis=1)
     return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
+
+
+def animation(images: Tensor, path: Path, *, per_second: float = 20.0, at_least: int = 256) -> None:
+    """Images [N, C, H, W] (C = 1 or 3) in [-1, 1] -> a file that shows them one after the other, again and again.
+
+    The ending says how: .gif (256 colours a frame), .png or .webp (both exact).  Each pixel is enlarged by a whole number.
+    Raises ValueError for another ending, OSError.
+    """
+    if path.suffix.lower() not in ANIMATED:
+        raise ValueError(f"an animation ends in one of {', '.join(ANIMATED)}, got '{path.name}'")
+    factor = max(1, round(at_least / max(images.shape[2:])))
+    pixels = to_uint8(images).cpu().permute(0, 2, 3, 1).numpy().repeat(factor, axis=1).repeat(factor, axis=2)
+    first, *others = [Image.fromarray(one[:, :, 0] if one.shape[2] == 1 else one) for one in pixels]
+    exact = {"lossless": True} if path.suffix.lower() == ".webp" else {}  # the others know no such word
+    first.save(path, None, save_all=True, append_images=others, duration=1000.0 / per_second, loop=0, **exact)
 
 
 def scatter(points: Tensor, *, size: int = 512) -> Image.Image:

@@ -183,6 +183,8 @@ def _parse(text: str, source: str) -> tuple[Any, yaml.Node | None]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
+        if "'\\t'" in str(error.problem):
+            raise ConfigSyntaxError("a tab, where YAML takes spaces alone", at=place, fix="indent by two spaces") from error
         raise ConfigSyntaxError(str(error.problem), at=place, fix="write plain YAML: 'key: value' lines") from error
     except yaml.reader.ReaderError as error:
         before = text[: error.position]

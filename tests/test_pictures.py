@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from ganreg.pictures import MARGIN, grid, picture, scatter, to_uint8
+from ganreg.pictures import ANIMATED, MARGIN, animation, grid, picture, scatter, to_uint8
 
 
 def test_minus_one_is_black_one_is_white_and_what_lies_between_is_rounded():
@@ -87,3 +90,37 @@ def test_a_picture_is_a_grid_or_a_plot_or_nothing(shape, size):
 
 def test_no_images_make_an_empty_sheet():
     assert grid(torch.zeros(0, 1, 8, 8), at_least=1).size == (12, 2)
+
+
+def test_a_grid_has_the_columns_that_are_asked_for():
+    sheet = np.asarray(grid(torch.zeros(6, 1, 4, 4), at_least=1, columns=2))
+
+    assert sheet.shape == (3 * (4 + MARGIN) + MARGIN, 2 * (4 + MARGIN) + MARGIN)
+
+
+def moving(channels: int = 3) -> torch.Tensor:
+    """Four frames of 8 x 8, another column of each white."""
+    images = -torch.ones(4, channels, 8, 8)
+    for frame in range(4):
+        images[frame, :, :, frame] = 1.0
+    return images
+
+
+@pytest.mark.parametrize("ending", ANIMATED)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_animation_holds_every_frame_runs_for_ever_and_at_its_pace(tmp_path: Path, ending: str, channels: int):
+    images = moving(channels)
+    animation(images, tmp_path / f"a{ending}", per_second=20, at_least=16)
+
+    with Image.open(tmp_path / f"a{ending}") as file:
+        assert (file.n_frames, file.size, file.info["loop"]) == (4, (16, 16), 0)
+        for frame in range(4):
+            file.seek(frame)
+            pixels = np.asarray(file.convert("RGB"))[::2, ::2, 0]
+            assert np.array_equal(pixels, to_uint8(images[frame, 0]).numpy())
+            assert file.info["duration"] == 50
+
+
+def test_another_ending_is_no_animation(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"an animation ends in one of .gif, .png, .webp, got 'a.mp4'"):
+        animation(moving(), tmp_path / "a.mp4")

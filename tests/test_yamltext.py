@@ -321,3 +321,9 @@ def test_numbers_and_short_lists_are_written_as_people_write_them():
     text = dump({"lr": 2e-4, "eps": 1e-8, "betas": [0.5, 0.999], "top": float("inf"), "layout": "no", "augmentation": None})
 
     assert text == "lr: 0.0002\neps: 1e-08\nbetas: [0.5, 0.999]\ntop: .inf\nlayout: no\naugmentation: null\n"
+
+
+def test_a_tab_is_told_as_one():
+    with pytest.raises(ConfigSyntaxError, match="a tab, where YAML takes spaces alone") as told:
+        parse("generator:\n\tname: dcgan\n", "a.yaml")
+    assert told.value.at == "a.yaml:2:1"

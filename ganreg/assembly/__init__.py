@@ -16,7 +16,8 @@ from ganreg import settings as settings_of
 from ganreg.assembly.config import SCHEMA_VERSION, Choice, Config, plugin_files
 from ganreg.assembly.launch import Result, launch
 from ganreg.assembly.ready import Parts, ready
-from ganreg.contracts import GAN, Augmentation, DataSpec, Kind, Loss, Observer, Regularizer
+from ganreg.assembly.trackers import available, chosen, given, told
+from ganreg.contracts import GAN, Augmentation, DataSpec, Kind, Loss, Observer, Regularizer, Tracker
 from ganreg.engine import rundir
 from ganreg.engine.data import Source, source_of
 from ganreg.engine.run import Run
@@ -62,6 +63,7 @@ def train_gan(
     workers: int | None = None,
     out: str | Path | None = None,
     observers: Sequence[Observer] = (),
+    trackers: Sequence[str | Tracker] = (),
     progress: bool = True,
     log_every: int = 50,
     sample_every: int | None = None,
@@ -79,6 +81,7 @@ def train_gan(
 
     Returns the trained networks, the averaged generator `ema`, and `history`, a list per value: step, loss_d, loss_g, d_real, …
     `init_from` is a run, or a checkpoint, whose weights are the first ones where they fit.
+    `trackers` show the run elsewhere; one that is named ("tensorboard") keeps what it needs in the run directory.
     With `out` a run directory is written; without, nothing.  The same seed and threads give the same result on a CPU.
     Raises SettingsError (also a ValueError) and other GanregErrors; TypeError for what is no dataset.
     """
@@ -86,6 +89,7 @@ def train_gan(
         raise TypeError(f"expected a ganreg.GAN(generator, discriminator), got {type(gan).__name__}")
     if isinstance(regularizers, str):
         raise TypeError(f"expected a list of regularizers, got the text '{regularizers}'")
+    wanted = given(trackers, writes=out is not None)
     registry = registries.current()
     source = _source(dataset)
     loader = source.loader
@@ -127,7 +131,7 @@ def train_gan(
         rundir.check(Path(out))
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        chosen = {
+        made = {
             "dataset": source.dataset,
             "generator": _network("generator", gan.generator, source.spec),
             "discriminator": _network("discriminator", gan.discriminator, source.spec),
@@ -138,20 +142,22 @@ def train_gan(
         }
         penalties = [_part("regularizer", one) for one in regularizers]
         parts = Parts(
-            gan=GAN(chosen["generator"], chosen["discriminator"]),
+            gan=GAN(made["generator"], made["discriminator"]),
             source=source,
-            loss=chosen["loss"],
-            optimizers={name: chosen[f"{name}_optimizer"] for name in ("discriminator", "generator")},
+            loss=made["loss"],
+            optimizers={name: made[f"{name}_optimizer"] for name in ("discriminator", "generator")},
             regularizers=penalties,
-            augmentation=chosen["augmentation"],
+            augmentation=made["augmentation"],
+            trackers=wanted,
         )
         model = settings_of.model_of(RunSettings)
         config = {
             "schema_version": SCHEMA_VERSION,
             "recipe": None,
             "plugin_files": plugin_files(registry),
-            **{key: _told(part) for key, part in chosen.items()},
+            **{key: _told(part) for key, part in made.items()},
             "regularizers": [_told(one) for one in penalties],
+            "trackers": told(trackers),
             **settings_of.plain(model, {name: getattr(settings, name) for name in asked}),
         }
         path = Path(out) if out is not None else None
@@ -209,26 +215,29 @@ def check_config(config: Config, *, resume: Path | None = None, allow_change: Se
     """Build everything that a checked configuration names, look at the data, see that all fit; train and write nothing."""
     with torch.random.fork_rng():
         torch.manual_seed(config.run.seed)
-        run, _ = ready(_parts(config), config.run, config.plain(), resume=resume, allow_change=allow_change)
+        parts = _parts(config)
+        available(parts.trackers, resume)
+        run, _ = ready(parts, config.run, config.plain(), resume=resume, allow_change=allow_change)
         return run
 
 
 def _parts(config: Config) -> Parts:
     """Built in an order that never changes, since the weights are drawn here."""
-    chosen = config.components
-    dataset, generator, discriminator = (_must(chosen[key]) for key in ("dataset", "generator", "discriminator"))
+    choices = config.components
+    dataset, generator, discriminator = (_must(choices[key]) for key in ("dataset", "generator", "discriminator"))
     source = source_of(dataset.build())
-    augmentation = chosen["augmentation"]
+    augmentation = choices["augmentation"]
     return Parts(
         gan=GAN(generator.build(source.spec), discriminator.build(source.spec)),
         source=source,
-        loss=_must(chosen["loss"]).build(),
+        loss=_must(choices["loss"]).build(),
         optimizers={
-            "discriminator": _must(chosen["discriminator_optimizer"]),
-            "generator": _must(chosen["generator_optimizer"]),
+            "discriminator": _must(choices["discriminator_optimizer"]),
+            "generator": _must(choices["generator_optimizer"]),
         },
         regularizers=[choice.build() for choice in config.regularizers],
         augmentation=augmentation.build(source.spec) if augmentation is not None else None,
+        trackers=chosen(config.trackers),
     )
 
 

@@ -21,6 +21,7 @@ FREE = frozenset(
         "max_nonfinite",
         "on_imbalance",
         "plugin_files",
+        "trackers",
     }
 )
 

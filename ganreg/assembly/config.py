@@ -6,15 +6,16 @@ networks' optimizers.  Whatever nobody said is filled in and noted, so that noth
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from ganreg import settings, yamltext
 from ganreg.contracts import Kind, Recipe
 from ganreg.engine.settings import RunSettings
-from ganreg.errors import SettingsError, UsageError, did_you_mean
+from ganreg.errors import PluginError, SettingsError, UnknownNameError, UsageError, did_you_mean
 from ganreg.registry import Part, Registry, with_article
 from ganreg.yamltext import Document
 
@@ -31,7 +32,10 @@ SINGLE: dict[str, Kind] = {
     "discriminator_optimizer": "optimizer",
     "augmentation": "augmentation",
 }
-"""Keys of a configuration that choose one component, and its kind; `regularizers` holds a list."""
+"""Keys of a configuration that choose one component, and its kind."""
+
+SEVERAL: dict[str, Kind] = {"regularizers": "regularizer", "trackers": "tracker"}
+"""Keys that hold a list of components, and their kind; `regularizer: {r1: {weight: 1}}` speaks to one in the list."""
 
 DEFAULTS: dict[str, Any] = {
     "dataset": {"name": "digits"},
@@ -40,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "generator_optimizer": {"name": "adam"},
     "discriminator_optimizer": {"name": "adam"},
     "regularizers": [],
+    "trackers": [],
     "augmentation": None,
 }
 DEFAULT_STEPS = 2000
@@ -51,6 +56,8 @@ class Choice:
 
     part: Part
     settings: Mapping[str, Any]
+    asked: bool = True
+    """Whether the user named it, or else a recipe."""
 
     def build(self, *given: Any) -> Any:
         """Make it."""
@@ -73,14 +80,15 @@ class Config:
     plugin_files: Mapping[str, str] = field(default_factory=dict)
     recipe: str | None = None
     inferred: Sequence[str] = field(default_factory=tuple)
+    trackers: Sequence[Choice] = ()
 
     def plain(self) -> dict[str, Any]:
         """Every setting written out, in the form of a configuration file that repeats this run."""
         single = {key: choice.plain() if choice else None for key, choice in self.components.items()}
-        regularizers = [choice.plain() for choice in self.regularizers]
+        several = {key: [choice.plain() for choice in getattr(self, key)] for key in SEVERAL}
         run = settings.plain(settings.model_of(RunSettings), {name: getattr(self.run, name) for name in _run_fields()})
         head = {"schema_version": SCHEMA_VERSION, "recipe": None, "plugin_files": dict(self.plugin_files)}
-        return {**head, **single, "regularizers": regularizers, **run}
+        return {**head, **single, **several, **run}
 
 
 @dataclass
@@ -90,6 +98,8 @@ class _Chosen:
     name: str | None = None
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
+    source: str = ""
+    """The layer that named it, where it is one of a list."""
 
     def lay(self, value: Any, place: str, places: Mapping[str, str]) -> None:
         """A later layer: a name, or a mapping that may hold one."""
@@ -105,29 +115,31 @@ class _Chosen:
             self.places[key.replace("-", "_")] = places.get(key, place)
 
 
-def resolve(layers: Sequence[Document], registry: Registry) -> Config:
-    """Lay the layers over the defaults and check everything.
+def resolve(layers: Sequence[Document], registry: Registry, *, resumed: bool = False) -> Config:
+    """Lay the layers over the defaults and check everything; `resumed`: the first is what the run was made with.
 
     Raises SettingsError with all faults at once, UnknownNameError and its kin for names.
     """
     for layer in layers:
         _check_plugin_files(layer, registry)
+    sources = [layer.source for layer in layers[1 if resumed else 0 :]]
     layers, recipe, inferred = _stacked(layers, registry)
     errors: list[SettingsError] = []
     single, matched = _singles(layers, registry)
     inferred += matched
     components = {key: _choose(SINGLE[key], chosen, registry, errors) for key, chosen in single.items()}
-    regularizers = [_choose("regularizer", chosen, registry, errors) for chosen in _regularizers(layers)]
+    several = {key: _choose_several(key, layers, registry, errors, sources) for key in SEVERAL}
     run = _run_settings(layers, errors, inferred)
     if errors:
         raise SettingsError.together(errors)
     return Config(
         components,
-        [choice for choice in regularizers if choice],
+        several["regularizers"],
         cast("RunSettings", run),
         plugin_files(registry),
         recipe,
         inferred,
+        several["trackers"],
     )
 
 
@@ -156,10 +168,10 @@ def _check_plugin_files(layer: Document, registry: Registry) -> None:
 
 
 def chosen_names(layers: Sequence[Document], registry: Registry) -> dict[str, list[str]]:
-    """Which components the layers choose, settings unread: key -> names, none or one, or several for `regularizers`."""
+    """Which components the layers choose, settings unread: key -> names, none or one, or several for those of `SEVERAL`."""
     layers, _, _ = _stacked(layers, registry)
     single, _ = _singles(layers, registry)
-    found = {key: [chosen] for key, chosen in single.items()} | {"regularizers": _regularizers(layers)}
+    found = {key: [chosen] for key, chosen in single.items()} | {key: _several(key, layers) for key in SEVERAL}
     return {key: [one.name for one in several if isinstance(one.name, str)] for key, several in found.items()}
 
 
@@ -187,7 +199,7 @@ def _run_fields() -> list[str]:
 
 def _normal(layer: Document) -> Document:
     """Keys spelt with underscores, and none that nobody knows."""
-    known = ["schema_version", "recipe", "plugin_files", "optimizer", "regularizer", "regularizers", *SINGLE, *_run_fields()]
+    known = ["schema_version", "recipe", "plugin_files", "optimizer", *SEVERAL, *SEVERAL.values(), *SINGLE, *_run_fields()]
     values = {key.replace("-", "_"): value for key, value in layer.values.items()}
     lines = {(path[0].replace("-", "_"), *path[1:]): line for path, line in layer.lines.items()}
     layer = Document(values, layer.source, lines)
@@ -253,23 +265,43 @@ def _single(key: str, layers: Sequence[Document]) -> _Chosen:
     return chosen
 
 
-def _regularizers(layers: Sequence[Document]) -> list[_Chosen]:
+def _several(key: str, layers: Sequence[Document]) -> list[_Chosen]:
     """`regularizers` replaces the list; `regularizer: {r1: {weight: 1}}` adds to one that is in it."""
+    kind = SEVERAL[key]
     found: list[_Chosen] = []
     for layer in layers:
-        if "regularizers" in layer.values:
+        if key in layer.values:
             found = []
-            for index, value in enumerate(_must_be(list, "regularizers", layer)):
-                path = ("regularizers", str(index))
-                found.append(_Chosen())
+            for index, value in enumerate(_must_be(list, key, layer)):
+                path = (key, str(index))
+                found.append(_Chosen(source=layer.source))
                 found[-1].lay(value, layer.place(path), _places(layer, path, value))
-        for name, value in _must_be(dict, "regularizer", layer).items():
-            path = ("regularizer", name)
+        for name, value in _must_be(dict, kind, layer).items():
+            path = (kind, name)
             same = [chosen for chosen in found if chosen.name == name]
             if not same:
-                text = f"no regularizer '{name}' is chosen"
-                raise SettingsError([(layer.place(path), text)], at=layer.source, fix=f"--regularizer {name}")
-            same[0].lay(_must_be(dict, "regularizer", layer, value), layer.place(path), _places(layer, path, value))
+                near = did_you_mean(str(name), [chosen.name for chosen in found if isinstance(chosen.name, str)])
+                text = f"no {kind} '{name}' is chosen.{near}" if near else f"no {kind} '{name}' is chosen"
+                raise SettingsError([(layer.place(path), text)], at=layer.source, fix=f"--{kind} {name}")
+            same[0].lay(_must_be(dict, kind, layer, value), layer.place(path), _places(layer, path, value))
+    return found
+
+
+def _choose_several(
+    key: str, layers: Sequence[Document], registry: Registry, errors: list[SettingsError], asked: Sequence[str]
+) -> list[Choice]:
+    """Those of a list.  A tracker that no layer in `asked` names but a recipe, or a run that goes on, can be done without."""
+    found: list[Choice] = []
+    for one in _several(key, layers):
+        is_asked = one.source in asked
+        try:
+            choice = _choose(SEVERAL[key], one, registry, errors)
+        except (UnknownNameError, PluginError) as error:
+            if key != "trackers" or is_asked:
+                raise
+            warnings.warn(f"tracker '{one.name}' is left out: {error.what}", stacklevel=2)
+        else:
+            found += [replace(choice, asked=is_asked)] if choice is not None else []
     return found
 
 
@@ -285,7 +317,8 @@ def _must_be(expected: type[T], key: str, layer: Document, *values: Any) -> T:
         return expected()
     if not isinstance(value, expected):
         form = "a list of names" if expected is list else "a mapping of a chosen name to settings"
-        raise SettingsError([(layer.place((key,)), f"{key} must be {form}, got {value!r}")], at=layer.source, fix="- r1")
+        example = "- wandb" if key.startswith("tracker") else "- r1"
+        raise SettingsError([(layer.place((key,)), f"{key} must be {form}, got {value!r}")], at=layer.source, fix=example)
     return value
 
 

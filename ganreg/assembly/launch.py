@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import nn
 
 from ganreg.assembly.ready import Parts, ready
 from ganreg.assembly.record import recorded
+from ganreg.assembly.trackers import available, built
 from ganreg.contracts import GAN, Observer
 from ganreg.engine import affinity, diagnosis, distributed, loop, rollback
 from ganreg.engine.graphs import stream_of_its_own
@@ -23,6 +24,8 @@ from ganreg.engine.observers.agreement import Agreement
 from ganreg.engine.observers.checkpoints import Checkpoints
 from ganreg.engine.observers.history import History
 from ganreg.engine.observers.progress import ProgressLine
+from ganreg.engine.observers.samples import SampleGrids
+from ganreg.engine.observers.trackers import Trackers
 from ganreg.engine.observers.watchdog import Watchdog
 from ganreg.engine.phases import Phase, phases
 from ganreg.engine.run import Run
@@ -62,6 +65,7 @@ def launch(
     repeatable: bool = True,
 ) -> Result:
     """Train.  The caller's random state is left as it was.  Raises GanregError of many kinds, before step 0 where it can."""
+    parts = replace(parts, trackers=available(parts.trackers, resume or out))
     already_together = dist.is_available() and dist.is_initialized()
     try:
         run, work = ready(parts, settings, config, resume=resume, allow_change=allow_change)
@@ -107,7 +111,8 @@ def _run(
     with watched, recorded(run, registry, out=out, resumed=resumed, numbered=numbered, steal=steal) as writers:
         plugins = registry.plugins.answers("ganreg_observers", Observer, run=run)
         dog = Watchdog(stops=run.settings.on_imbalance == "stop")
-        watching = [*([ProgressLine()] if progress else []), dog, *observers, *writers, *(offer.record for offer in plugins)]
+        shows = [*([ProgressLine()] if progress else []), dog, *observers]
+        watching = [*_tracking(run, parts, writers), *shows, *writers, *(offer.record for offer in plugins)]
         told = Observers(run, [history, *([Agreement()] if together else []), *(watching if work.ranks.is_main else [])])
         told.origins = {id(offer.record): offer.plugin.named for offer in plugins}
         for writer in writers:
@@ -135,6 +140,19 @@ def _run(
         work.signals.raise_if_ending()
     run.refresh()
     return Result(parts.gan, _average(run), history.values, run.directory, status, told.seconds)
+
+
+def _tracking(run: Run, parts: Parts, writers: list[Observer]) -> list[Observer]:
+    """Who drives the trackers, where there are any; sample grids are shown to them, also where none are written."""
+    if not parts.trackers or not run.ranks.is_main:
+        return []
+    trackers = Trackers(built(parts.trackers, run.directory))
+    if run.directory is None and run.settings.sample_every:
+        writers.append(SampleGrids(None, run.settings.sample_every))
+    for writer in writers:
+        if isinstance(writer, SampleGrids):
+            writer.show = trackers.show
+    return [trackers]
 
 
 def _trained(run: Run, work: Work, turn: Sequence[Phase], told: Observers, writers: Sequence[Observer]) -> str:

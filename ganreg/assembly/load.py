@@ -44,10 +44,11 @@ class Trained:
 
         Raises UsageError for a class that the data did not have, or where the generator does not tell classes apart.
         """
-        self._check(classes)
+        self.check_classes(classes)
         return sample(self.generator, count, labels=self.labels, seed=seed, device=self.device, classes=classes)
 
-    def _check(self, classes: Sequence[int]) -> None:
+    def check_classes(self, classes: Sequence[int]) -> None:
+        """Raises UsageError for a class that the data did not have, or where the generator does not tell classes apart."""
         known = self.spec.num_classes
         wrong = [number for number in classes if not 0 <= number < known]
         if wrong:

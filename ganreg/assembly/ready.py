@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from ganreg import registry as registries
 from ganreg.assembly.changes import refuse_changes
 from ganreg.assembly.environment import devices
+from ganreg.assembly.trackers import Wanted
 from ganreg.assembly.versions import origins
 from ganreg.contracts import GAN
 from ganreg.engine import checkpoint, distributed, graphs, initial, lazy, rollback
@@ -76,6 +77,7 @@ class Parts:
     optimizers: Mapping[str, Optimizer | OptimizerMaker]
     regularizers: Sequence[Any] = ()
     augmentation: Any = None
+    trackers: Sequence[Wanted] = ()
 
 
 def device_of(name: str) -> torch.device:

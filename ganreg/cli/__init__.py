@@ -15,6 +15,7 @@ import click
 from ganreg import __version__
 from ganreg.cli import output
 from ganreg.cli.group import Verbs
+from ganreg.cli.runs import RunPath
 from ganreg.cli.session import Session, with_shared_options
 from ganreg.engine.signals import Terminated
 from ganreg.errors import GanregError, PluginError, UsageError, did_you_mean, reason_of
@@ -38,6 +39,7 @@ VERBS = {
     "config": ("ganreg.cli.config:config", "Show a resolved configuration, or the schema of all."),
     "plugins": ("ganreg.cli.plugins:plugins", "Look at the installed plugins, check one, start one."),
     "bench": ("ganreg.cli.bench:bench", "Measure what is fast here: ours beside torch's own."),
+    "completion": ("ganreg.cli.completion:completion", "Teach your shell the words of ganreg."),
     "selftest": ("ganreg.cli.selftest:selftest", "Try the promises on this machine."),
     "doctor": ("ganreg.cli.doctor:doctor", "Tell versions, devices, plugins and which kernel runs."),
 }
@@ -125,7 +127,8 @@ def _in_our_words(error: click.ClickException) -> UsageError:
         what = f"there is no option '{error.option_name}'.{near}"
     else:
         what = error.format_message()
-    return UsageError(what.rstrip("."), at=place, fix=f"{place} --help")
+    needs_run = isinstance(error, click.MissingParameter) and isinstance(getattr(error.param, "type", None), RunPath)
+    return UsageError(what.rstrip("."), at=place, fix=f"{place} latest" if needs_run else f"{place} --help")
 
 
 def _innermost(error: BaseException) -> str:

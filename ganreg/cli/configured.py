@@ -7,6 +7,7 @@ of plugins, too.  Components are imported (and torch with them) only where one o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +33,10 @@ from ganreg.yamltext import Document
 
 if TYPE_CHECKING:
     from ganreg.assembly.config import Config
+    from ganreg.registry import Registry
 
 CHOSEN = "ganreg.cli.configured.chosen"
-WITH_RESUME = frozenset({"resume", "steps", "dry_run", "quiet", "allow_change", "steal_lock", "nproc"})
+WITH_RESUME = frozenset({"resume", "steps", "tracker", "dry_run", "quiet", "allow_change", "steal_lock", "nproc"})
 HINT = "Options of the parts themselves: {command} --generator NAME --help, and so for every kind."
 DEFAULTS_HINT = "Values in brackets are the parts' own; a recipe or a file may set others: ganreg config show"
 
@@ -52,7 +54,7 @@ class Asked:
         """The checked configuration.  Raises SettingsError with every fault, UnknownNameError and its kin."""
         from ganreg.assembly.config import resolve
 
-        return resolve(self.layers, self.session.registry())
+        return resolve(self.layers, self.session.registry(), resumed=self.resume is not None)
 
 
 class Configured(click.Command):
@@ -77,12 +79,20 @@ class Configured(click.Command):
         session_of(ctx).use(files=tuple(said.get("plugin", ())), blocked=tuple(said.get("no_plugin", ())))
         strange = [word.partition("=")[0] for word in rest if word.startswith("--")]
         if "resume" in said:
-            _refuse_beside_resume(self._flags(ctx, said), strange)
+            trackers = [word for word in strange if word.startswith("--tracker.")]
+            _refuse_beside_resume(self._flags(ctx, said), [word for word in strange if word not in trackers])
+            if trackers:
+                ctx.meta[CHOSEN] = _options_of_chosen(session_of(ctx), _layers(self.params, said), only="trackers")
         elif ctx.resilient_parsing:
             ctx.meta[CHOSEN] = _remembered_options(ctx, said)
         elif any("." in word for word in strange) or (self._helps(ctx) in said and _chooses(said)):
             ctx.meta[CHOSEN] = _options_of_chosen(session_of(ctx), _layers(self.params, said))
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if found := re.fullmatch(r"Got unexpected extra arguments? \((.*)\)", error.message):
+                raise _without_an_option((found[1].split() or [""])[0], session_of(ctx).registry(), ctx.command_path) from error
+            raise
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """The options of the chosen components with the command's own."""
@@ -123,7 +133,7 @@ def output_options() -> list[Option]:
         section="Output",
         metavar="RUN|latest",
         type=runs.RunPath(),
-        help="go on with a run; --steps may be more",
+        help="go on with a run; --steps may be more, --tracker another",
     )
     return [
         Option(["--out"], section="Output", metavar="DIR", type=NewPath(), help="the run's directory  [runs/NNNN]"),
@@ -178,19 +188,37 @@ def _chooses(said: Mapping[str, Any]) -> bool:
     return any(isinstance(one, Option) and one.name in said for one in (*choosing_options(), *configuration_options()))
 
 
+def _is_folder(word: str) -> bool:
+    try:
+        return bool(word) and Path(word).is_dir()
+    except (OSError, ValueError):  # no file can be named so
+        return False
+
+
+def _without_an_option(word: str, registry: Registry, place: str) -> UsageError:
+    """A word that nothing takes: the option that would have taken it, where it is the name of something."""
+    kinds = [offer.record.kind for offer in registry.components() if offer.record.name == word]
+    recipes = ["recipe"] * any(offer.record.name == word for offer in registry.recipes())
+    options = [f"--{one} {word}" for one in (*recipes, *kinds)] or [f"--data {word}"] * _is_folder(word)
+    what = f"no option stands before '{word}'"
+    if options:
+        return UsageError(f"{what}. Did you mean {' or '.join(options)}?", at=place, fix=f"{place} {options[0]}")
+    return UsageError(what, at=place, fix=f"{place} --help")
+
+
 def _refuse_beside_resume(flags: Sequence[str], strange: Sequence[str]) -> None:
     flags = [*flags, *(word for word in strange if "." in word)]
     if flags:
         raise UsageError(
-            f"--resume takes everything from the run but --steps; {', '.join(flags)} cannot be changed",
+            f"--resume takes everything from the run but --steps and --tracker; {', '.join(flags)} cannot be changed",
             at=flags[0],
             fix=f"leave out {flags[0]}, or start a new run with -c RUN/config.yaml",
         )
 
 
-def _options_of_chosen(session: Session, layers: Sequence[Document]) -> list[Option]:
-    """The options of every component that the layers choose."""
-    from ganreg.assembly.config import SINGLE, chosen_names
+def _options_of_chosen(session: Session, layers: Sequence[Document], *, only: str = "") -> list[Option]:
+    """The options of every component that the layers choose, or of those under one key."""
+    from ganreg.assembly.config import SEVERAL, SINGLE, chosen_names
 
     registry = session.registry()
     names = chosen_names(layers, registry)
@@ -198,18 +226,20 @@ def _options_of_chosen(session: Session, layers: Sequence[Document]) -> list[Opt
     optimizers: list[list[Setting]] = []
     shared = names["generator_optimizer"] == names["discriminator_optimizer"]
     for key, several in names.items():
-        kind = SINGLE.get(key, "regularizer")
+        if only not in ("", key):
+            continue
+        kind = SINGLE.get(key) or SEVERAL[key]
         for name in several:
             part = registry.part(kind, name, at=f"--{key}")
             described = settings.describe(part.model)
             option_cache.remember(part.component, described)
-            section = f"{key.replace('_', ' ')} {name}" if kind != "regularizer" else f"regularizer {name}"
-            where = {"key": "regularizer", "name": name} if kind == "regularizer" else {"key": key}
+            section = f"{kind if key in SEVERAL else key.replace('_', ' ')} {name}"
+            where = {"key": kind, "name": name} if key in SEVERAL else {"key": key}
             both = kind == "optimizer" and shared  # told once, under --optimizer
             options += component_options(**where, described=described, section=section, hidden=both)
             if kind == "optimizer":
                 optimizers.append(described)
-    return options + _options_of_both(optimizers, names["generator_optimizer"] if shared else [])
+    return options if only else options + _options_of_both(optimizers, names["generator_optimizer"] if shared else [])
 
 
 def _options_of_both(optimizers: Sequence[Sequence[Setting]], name: Sequence[str]) -> list[Option]:
@@ -223,13 +253,13 @@ def _options_of_both(optimizers: Sequence[Sequence[Setting]], name: Sequence[str
 
 def _remembered_options(ctx: click.Context, said: Mapping[str, Any]) -> list[Option]:
     """For completion: options of components named on the command line, where they are known without importing any."""
-    from ganreg.cli.options import CHOOSING
+    from ganreg.cli.options import CHOOSING, LISTED
 
     options: list[Option] = []
     try:
         registry = session_of(ctx).registry()
         chosen = [(key, kind, said[key], "") for key, kind in CHOOSING.items() if key in said]
-        chosen += [("regularizer", "regularizer", name, name) for name in said.get("regularizer", ())]
+        chosen += [(kind, kind, name, name) for kind in LISTED for name in said.get(kind, ())]
         for key, kind, name, inner in chosen:
             records = [o.record for o in registry.components(kind) if o.record.name == name]
             for described in map(option_cache.recall, records[:1]):

@@ -16,7 +16,7 @@ from ganreg import settings, yamltext
 from ganreg.cli.data_path import reader_of
 from ganreg.cli.paths import PathName, expanded
 from ganreg.cli.session import session_of
-from ganreg.contracts import Kind
+from ganreg.contracts import PLURALS, Kind
 from ganreg.engine.settings import RunSettings
 from ganreg.errors import GanregError, UsageError
 from ganreg.nn.ema_settings import EMASettings
@@ -37,6 +37,12 @@ CHOOSING: dict[str, Kind] = {
     "discriminator_optimizer": "optimizer",
 }
 """Keys of a configuration that are options taking a component's name."""
+
+LISTED: dict[Kind, str] = {
+    "regularizer": "a penalty on one network; repeats",
+    "tracker": "where the run is shown, too; repeats",
+}
+"""Kinds of which a run may have several, each an option that repeats."""
 
 
 class Option(click.Option):
@@ -86,13 +92,13 @@ class NameOption(Option):
         return complete_names(ctx, self.kind, incomplete)
 
 
-class RegularizerOption(NameOption):
-    """Chooses regularizers, one each time."""
+class ListOption(NameOption):
+    """Chooses components of a kind of which there may be several, one each time."""
 
     def words(self, value: Any) -> Iterable[Word]:
         """All of them as one list, which replaces a recipe's."""
         names = [name for name in value if name != "none"]
-        yield ("regularizers",), names, self.opts[0]
+        yield (PLURALS[self.kind],), names, self.opts[0]
 
 
 class SetOption(Option):
@@ -105,7 +111,7 @@ class SetOption(Option):
             if not equals or not all(key.split(".")):
                 raise UsageError(f"expected KEY=VALUE, got '{said}'", at="--set", fix="--set optimizer.lr=1e-4")
             path = tuple(key.split("."))
-            names = path[1:2] if path[0] == "regularizer" else ()  # written as they are
+            names = path[1:2] if path[0] in LISTED else ()  # written as they are
             path = tuple(part if part in names else part.replace("-", "_") for part in path)
             yield from _leaves(path, yamltext.scalar(text), f"--set {key}")
 
@@ -154,8 +160,7 @@ def choosing_options() -> list[Option]:
         "loss": "what both players want",
     }
     named: list[Option] = [NameOption(key, kind, helps[key]) for key, kind in CHOOSING.items()]
-    penalty = RegularizerOption("regularizer", "regularizer", "a penalty on one network; repeats", multiple=True)
-    return [*named, penalty]
+    return [*named, *(ListOption(kind, kind, told, multiple=True) for kind, told in LISTED.items())]
 
 
 def configuration_options() -> list[Option]:

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from ganreg.cli import output
-from ganreg.cli.session import Session, session_of, with_shared_options
+from ganreg.cli.session import Session, complete_plugins, session_of, with_shared_options
 from ganreg.errors import (
     ContractError,
     GanregError,
@@ -37,7 +37,7 @@ OUTCOMES = {"passed": "ok", "failed": "FAILED", "not_run": "not run"}
 
 @with_shared_options
 @click.command("check")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_plugins)
 @click.option("--timeout", type=float, default=LIMIT, show_default=True, help="seconds for importing it, and for each check")
 @click.option("--set", "sets", multiple=True, metavar="KIND-NAME.KEY=VALUE", help="a setting that has no default; repeats")
 @click.option("--json", "as_json", is_flag=True, help="JSON, for programs")

@@ -8,16 +8,23 @@ import click
 from click.shell_completion import CompletionItem
 
 from ganreg.cli.paths import PathName, expanded
-from ganreg.errors import UsageError
+from ganreg.errors import CheckpointError, UsageError, did_you_mean
 
 RUNS = Path("runs")
 
 
 def find(word: str) -> Path:
-    """A run directory; `latest` is the run below ./runs whose newest checkpoint is the newest.  Raises UsageError."""
-    if word != "latest":
-        return expanded(word)
+    """A run directory; `latest` is the run below ./runs whose newest checkpoint is the newest.
+
+    Raises UsageError, and CheckpointError for a path that is nowhere while another run is called nearly so.
+    """
     runs = trained()
+    if word != "latest":
+        path = expanded(word)
+        near = "" if path.exists() else did_you_mean(word, map(str, runs))
+        if near:
+            raise CheckpointError(f"the run directory does not exist.{near}", at=word, fix=f"one of {RUNS}, or latest")
+        return path
     if not runs:
         raise UsageError(f"there is no run with a checkpoint below {RUNS}", at="latest", fix="name the run's directory")
     return runs[-1]

@@ -1,36 +1,82 @@
-"""`ganreg sample`: pictures or numbers from a trained generator; the same seed makes the same samples."""
+"""`ganreg sample`: pictures, animations or numbers from a trained generator; the same words make the same samples."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ganreg.cli import output, runs
+from ganreg.cli import output, runs, sample_files
+from ganreg.cli.number_list import NumberList
 from ganreg.cli.paths import PathName
 from ganreg.cli.session import session_of, with_shared_options
-from ganreg.errors import RunExistsError, StorageError, UsageError
+from ganreg.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-NUMBERS = ".npz"
+    from ganreg.assembly.load import Trained
+    from ganreg.assembly.sampling import Wish
+
+COUNT, COLUMNS, FRAMES, PER_SECOND = 64, 8, 24, 20.0
+MOST_FRAMES = 10_000
+"""Frames of an animation: all of them are in memory at once."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options as they were typed; None or empty where they were not."""
+
+    count: int | None
+    seed: int | None
+    seeds: tuple[int, ...]
+    classes: tuple[str, ...]
+    grid: bool
+    interpolate: int | None
+    frames: int | None
+    fps: float | None
+    ending: str | None
+    truncation: float | None
+    out: Path | None
+    separate: Path | None
+    force: bool
+    show: bool
 
 
 @with_shared_options
 @click.command()
 @click.argument("run", type=runs.RunPath())
-@click.option("-n", "--num", "count", type=click.IntRange(1, 10**6), default=64, show_default=True, help="how many")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="of the latents and labels")
+@click.option("-n", "--num", "count", type=click.IntRange(1, 10**6), help=f"how many  [{COUNT}; with --grid {COLUMNS} a class]")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="of the latents and labels  [0]")
+@click.option("--seeds", type=NumberList(), default=(), metavar="1-8,13", help="one sample of each of these seeds, its first")
 @click.option(
     "--class",
     "classes",
     multiple=True,
     metavar="N|all",
+    shell_complete=lambda context, parameter, incomplete: ["all"] if "all".startswith(incomplete) else [],
     help="of this class; several take turns, all: every class  [as frequent as in the data]",
 )
+@click.option("--grid", is_flag=True, help="with --class: a row for each class, the same latents in each column")
+@click.option(
+    "--truncation",
+    type=click.FloatRange(0.0, 2.0),
+    metavar="PSI",
+    help="styles drawn towards their mean: 1 as trained, less is less varied; of generators with styles",
+)
+@click.option("--interpolate", type=click.IntRange(2, 1000), metavar="N", help="an animation from latents to latents and back")
+@click.option("--frames", type=click.IntRange(1, MOST_FRAMES), help=f"with --interpolate: from one to the next  [{FRAMES}]")
+@click.option("--fps", type=click.FloatRange(1.0, 50.0), help=f"with --interpolate: frames a second  [{PER_SECOND:g}]")
+@click.option(
+    "--format",
+    "ending",
+    type=click.Choice(["gif", "png", "webp"]),
+    help="with --interpolate: png and webp are exact, gif has 256 colours  [gif]",
+)
+@click.option("--show", is_flag=True, help="draw a preview here, in the terminal")
 @click.option(
     "--out",
     type=PathName(path_type=Path),
@@ -45,39 +91,59 @@ NUMBERS = ".npz"
 )
 @click.option("--force", is_flag=True, help="overwrite what --out names")
 @click.pass_context
-def sample(
-    context: click.Context,
-    run: str,
-    count: int,
-    seed: int,
-    classes: tuple[str, ...],
-    out: Path | None,
-    separate: Path | None,
-    force: bool,
-) -> None:
+def sample(context: click.Context, /, run: str, **said: object) -> None:
     """Make samples with a trained generator.
 
     RUN is a run's directory, one of its checkpoints, latest, or a folder that was exported or pulled.  The weights are the
     averaged ones where an average was kept.
     """
     session_of(context).registry()
-    _check_targets(out, separate, force=force)
+    asked = Asked(**said)  # type: ignore[arg-type]
+    _check_together(asked)
+    sample_files.check_targets(asked.out, asked.separate, force=asked.force, animated=asked.interpolate is not None)
     directory = runs.find(run)
     from ganreg.assembly.load import load_trained
+    from ganreg.assembly.sampling import samples
 
     trained = load_trained(directory)
-    chosen = list(range(trained.spec.num_classes)) if "all" in classes else [_class(word) for word in classes]
-    samples = trained.sample(count, seed=seed, classes=chosen)
-    if separate is not None:
+    wish = _wish(asked, trained)
+    if asked.interpolate and not trained.spec.is_image:
+        raise UsageError("these samples are no pictures, which an animation needs", at="--interpolate", fix="leave it out")
+    _tell(samples(trained, wish), asked, wish, trained)
+
+
+def _tell(made: Tensor, asked: Asked, wish: Wish, trained: Trained) -> None:
+    """Write, draw, and say where it went."""
+    columns = wish.count if wish.grid else None
+    what = f"{len(made)} frames between {wish.count} samples" if wish.frames else f"{len(made)} samples"
+    if asked.separate is not None:
         if not trained.spec.is_image:
             raise UsageError("these samples are no pictures", at="--separate", fix="give --out FILE.npz")
-        _write_each(samples, separate)
-        output.say(f"{count} samples: {separate}")
-    if out is not None or separate is None:
-        of = f"-class{'-'.join(classes)}" if classes else ""
-        target = out or trained.pictures / f"sample-seed{seed}-n{count}{of}.png"
-        _write(samples, target)
-        output.say(f"{count} samples: {target}")
+        sample_files.write_each(made, asked.separate)
+        output.say(f"{what}: {asked.separate}")
+    if asked.out is not None or asked.separate is None:
+        target = asked.out or trained.pictures / _name(asked, wish)
+        sample_files.write(made, target, columns=columns, per_second=(asked.fps or PER_SECOND) if wish.frames else None)
+        output.say(f"{what}: {target}")
+    if asked.show:
+        from ganreg.cli import terminal_picture
+
+        terminal_picture.show(made[:: wish.frames] if wish.frames else made, columns=columns)
+
+
+def _wish(asked: Asked, trained: Trained) -> Wish:
+    from ganreg.assembly.sampling import Wish
+
+    count = len(asked.seeds) or asked.interpolate or asked.count or (COLUMNS if asked.grid else COUNT)
+    return Wish(
+        count=count,
+        seed=asked.seed or 0,
+        seeds=asked.seeds,
+        classes=list(range(trained.spec.num_classes)) if "all" in asked.classes else [_class(word) for word in asked.classes],
+        grid=asked.grid,
+        frames=(asked.frames or FRAMES) if asked.interpolate else None,
+        truncation=asked.truncation,
+    )
 
 
 def _class(word: str) -> int:
@@ -86,45 +152,52 @@ def _class(word: str) -> int:
     return int(word)
 
 
-def _check_targets(out: Path | None, separate: Path | None, *, force: bool) -> None:
-    """Before anything is loaded.  A file under the default name holds what its name says, and may be written again."""
-    if out is not None and out.suffix.lower() not in (*PICTURES, NUMBERS):
-        known = ", ".join((*PICTURES, NUMBERS))
-        raise UsageError(f"a file of samples ends in one of {known}, got '{out.name}'", at="--out", fix="--out samples.png")
-    if out is not None and out.exists() and not force:
-        raise RunExistsError("the file is there already", at=str(out), fix="add --force, or give another --out")
-    if separate is not None and separate.exists() and (not separate.is_dir() or any(separate.iterdir())):
-        raise RunExistsError("the directory is not empty", at=str(separate), fix="give another --separate")
+def _check_together(asked: Asked) -> None:
+    """What does not go together, before anything is loaded.  Raises UsageError."""
+    for flag, value in {"-n": asked.count, "--seed": asked.seed}.items():
+        if asked.seeds and value is not None:
+            _refuse("--seeds says which samples already", flag)
+    if asked.interpolate is None:
+        for flag, typed in {"--frames": asked.frames, "--fps": asked.fps, "--format": asked.ending}.items():
+            if typed is not None:
+                _refuse("this is about an animation", flag, "add --interpolate 4")
+    elif asked.count is not None:
+        _refuse("--interpolate says how many already", "-n")
+    elif asked.seeds and len(asked.seeds) != asked.interpolate:
+        _refuse(f"--seeds names {len(asked.seeds)} samples to go through", "--interpolate", f"--interpolate {len(asked.seeds)}")
+    elif asked.interpolate * (asked.frames or FRAMES) > MOST_FRAMES:
+        _refuse(f"an animation has at most {MOST_FRAMES} frames", "--interpolate", "fewer samples, or fewer --frames")
+    elif asked.grid:
+        _refuse("a grid does not move", "--grid")
+    elif len(asked.classes) > 1 or "all" in asked.classes:
+        _refuse("an animation is of one class", "--class", "--class 7")
+    elif asked.out is not None and asked.ending not in (None, asked.out.suffix.lower().removeprefix(".")):
+        _refuse(f"--out ends in '{asked.out.suffix}'", "--format")
+    if asked.grid and not asked.classes:
+        _refuse("a grid has a row for each class, and no class was asked for", "--grid", "add --class all")
 
 
-def _write(samples: Tensor, target: Path) -> None:
-    import numpy as np
+def _refuse(what: str, flag: str, fix: str = "") -> None:
+    raise UsageError(what, at=flag, fix=fix or f"leave {flag} out")
 
-    from ganreg.pictures import picture
 
-    made = None if target.suffix.lower() == NUMBERS else picture(samples)
-    if made is None and target.suffix.lower() != NUMBERS:
-        raise UsageError(f"samples of shape {list(samples.shape[1:])} are no picture", at="--out", fix="give --out FILE.npz")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if made is not None:
-            made.save(target)
+def _name(asked: Asked, wish: Wish) -> str:
+    """Says how the samples were made."""
+    front = "interpolation" if wish.frames else "grid" if wish.grid else "sample"
+    which = [f"seeds{_short(asked.seeds)}"] if asked.seeds else [f"seed{wish.seed}", f"n{wish.count}"]
+    frames = [f"frames{wish.frames}"] if wish.frames and wish.frames != FRAMES else []
+    psi = [f"truncation{asked.truncation:g}"] if asked.truncation is not None else []
+    of = [f"class{'-'.join(asked.classes)}"] if asked.classes else []
+    return "-".join([front, *which, *frames, *psi, *of]) + f".{(asked.ending or 'gif') if wish.frames else 'png'}"
+
+
+def _short(seeds: Sequence[int]) -> str:
+    """1, 2, 3, 9 -> "1-3,9"; long lists by their ends and their number."""
+    spans: list[list[int]] = []
+    for seed in seeds:
+        if spans and seed == spans[-1][-1] + 1:
+            spans[-1] = [spans[-1][0], seed]
         else:
-            np.savez(target, samples=samples.cpu().numpy())
-    except OSError as error:
-        what = f"the samples cannot be written: {error.strerror or error}"
-        raise StorageError(what, at=str(target), fix="make room, or give another --out") from error
-
-
-def _write_each(samples: Tensor, directory: Path) -> None:
-    from PIL import Image
-
-    from ganreg.pictures import to_uint8
-
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for index, one in enumerate(to_uint8(samples).cpu().permute(0, 2, 3, 1).numpy()):
-            Image.fromarray(one[:, :, 0] if one.shape[2] == 1 else one).save(directory / f"{index:06d}.png")
-    except OSError as error:
-        what = f"the samples cannot be written: {error.strerror or error}"
-        raise StorageError(what, at=str(directory), fix="make room, or give another --separate") from error
+            spans.append([seed])
+    told = ",".join("-".join(map(str, span)) for span in spans)
+    return told if len(told) <= 40 else f"{seeds[0]}to{seeds[-1]}n{len(seeds)}"

@@ -49,6 +49,17 @@ def session_of(context: click.Context) -> Session:
     return context.ensure_object(Session)
 
 
+def complete_plugins(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of plugins that begin so; nothing while they are at odds."""
+    from ganreg.errors import GanregError
+
+    try:
+        found = session_of(context).registry().plugins.plugins
+    except GanregError:
+        return []
+    return sorted({plugin.name for plugin in found if plugin.name.startswith(incomplete)})
+
+
 C = TypeVar("C", bound=click.Command)
 
 
@@ -75,6 +86,7 @@ def shared_options() -> list[click.Option]:
             multiple=True,
             metavar="NAME",
             help="leave a plugin out; repeats",
+            shell_complete=complete_plugins,
             callback=lambda context, _, value: session_of(context).use(blocked=value),
             expose_value=False,
             is_eager=True,

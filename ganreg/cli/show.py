@@ -12,7 +12,7 @@ from ganreg.cli import option_cache, output
 from ganreg.cli.list_parts import RECIPES, complete_kind
 from ganreg.cli.options import complete_names, complete_recipes, flag_of
 from ganreg.cli.session import session_of, with_shared_options
-from ganreg.contracts import Recipe
+from ganreg.contracts import PLURALS, Recipe
 from ganreg.errors import UsageError
 from ganreg.registry import Registry, as_kind
 
@@ -31,15 +31,19 @@ def complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) -
 @with_shared_options
 @click.command()
 @click.argument("kind", shell_complete=complete_kind)
-@click.argument("name", shell_complete=complete_name)
+@click.argument("name", required=False, shell_complete=complete_name)
 @click.option("--json", "as_json", is_flag=True, help="JSON, for programs")
 @click.pass_context
-def show(context: click.Context, kind: str, name: str, as_json: bool) -> None:
+def show(context: click.Context, kind: str, name: str | None, as_json: bool) -> None:
     """Show one part and its settings, or a recipe.
 
     For example: ganreg show generator dcgan
     """
     registry = session_of(context).registry()
+    if name is None:
+        which = "recipe" if kind in RECIPES else as_kind(kind)
+        many = "recipes" if kind in RECIPES else PLURALS[as_kind(kind)]
+        raise UsageError(f"which {which}? its name is missing", at="NAME", fix=f"ganreg list {many}")
     if kind in RECIPES:
         _show_recipe(registry.recipe(name), as_json=as_json)
     else:

@@ -118,6 +118,7 @@ def _decided(config: Config, run: Run, out: Path) -> list[str]:
         f"data: {samples} of {shape}; G and D: {weights} weights; {run.total_steps} steps; {often}",
         *(f"init: {note}" for note in run.notes),
         f"device: {run.state.device}{_several(run)}; precision: {run.precision}",
+        *(f"tracker {where}" for where in run.shown),
         f"run: {out}",
     ]
 

@@ -289,6 +289,14 @@ def ganreg_components() -> Iterable[Component]:
     yield Component(
         "dataset", "torchvision", f"{parts}.datasets.torchvision:TorchVision", "A data set of torchvision's, by its name."
     )
+        "tracker",
+        "tensorboard",
+        f"{parts}.trackers.tensorboard:TensorBoard",
+        "Curves and samples as event files in the run directory.",
+        paper="1605.08695",
+    )
+    yield Component("tracker", "wandb", f"{parts}.trackers.wandb:WeightsAndBiases", "Weights & Biases, online or offline.")
+    yield Component("tracker", "mlflow", f"{parts}.trackers.mlflow:MLflow", "An MLflow server, or a store on this machine.")
 
 
 @hookimpl

@@ -42,6 +42,8 @@ class Run:
     precision: str = "fp32"
     repeatable: bool = True  # every part was named, so that the configuration alone repeats the run
 
+    word: str = ""  # the watchdog's last, while it holds
+    shown: list[str] = field(default_factory=list)  # where trackers show it
     notes: Sequence[str] = ()  # what was taken from elsewhere, for whoever starts it
     labels: Labels = field(default_factory=Labels)
     origins: Mapping[str, str] = field(default_factory=dict)  # "loss.hinge" -> the distribution and version it came with

@@ -18,6 +18,9 @@ from filelock import FileLock, Timeout
 
 from ganreg.errors import RunBusyError, RunExistsError, StorageError
 
+RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+"""Names that no Windows machine can copy a run under."""
+
 OWN = {".lock", ".owner.json"}  # what a claim itself leaves in a directory
 
 
@@ -32,6 +35,10 @@ def check(directory: Path) -> None:
     if any(not char.isprintable() for char in str(directory)):
         raise StorageError(
             "the run directory's name holds a control character", at=repr(str(directory)), fix="give another --out"
+        )
+    if directory.name.partition(".")[0].upper() in RESERVED:
+        raise StorageError(
+            f"'{directory.name}' is the name of a device on Windows", at=str(directory), fix="give another --out"
         )
     try:
         exists = _exists(directory)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.export import ExportedProgram
 
 from ganreg.errors import ExportError, reason_of
-from ganreg.portable.extras import imported
+from ganreg.extras import imported
 from ganreg.portable.frozen import Frozen
 from ganreg.portable.program import BATCH_MAX, TRACED, largest_difference, quiet
 

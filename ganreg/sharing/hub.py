@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from ganreg import __version__
 from ganreg.assembly import exported
 from ganreg.errors import CheckpointError, HubError, StorageError, UsageError, reason_of
-from ganreg.portable.extras import imported
+from ganreg.extras import imported
 from ganreg.sharing import folder
 
 PUBLIC = "https://huggingface.co"

@@ -20,6 +20,7 @@ from unittest import SkipTest
 
 import torch
 
+from ganreg import extras
 from ganreg import plugins as plugin_loader
 from ganreg import registry as registries
 from ganreg.contracts import Kind
@@ -49,9 +50,14 @@ class Check:
     run: Callable[[], None]
 
     def __call__(self) -> None:
-        """Run it; random numbers and gradients elsewhere are left as they were."""
+        """Run it; random numbers and gradients elsewhere are left as they were.  Raises SkipTest where an extra is missing."""
         with torch.random.fork_rng(), torch.enable_grad():
-            self.run()
+            try:
+                self.run()
+            except GanregError as error:
+                if error.fix.startswith(extras.INSTALL):
+                    raise SkipTest(f"{error.what}: {error.fix}") from error
+                raise
 
 
 def checks_of(kind: Kind, name: str, settings: Mapping[str, Any] | None = None) -> list[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -222,17 +223,51 @@ DATASET = (holds_what_it_promises, has_a_lasting_fingerprint, gives_the_same_sam
 # --- trackers and metrics ---------------------------------------------------------------------------------------------
 
 
+TOLD = {"generator": {"name": "mlp", "hidden": [8, 8]}, "regularizers": [], "steps": 2, "ema": None, "tf32": True}
+VALUES = {"loss_d": 1.4, "loss_g": 0.7, "real_logit": -0.3, "metric/frechet-distance": 2.5}
+
+
+def writes_nothing_before_it_starts(subject: Subject) -> None:
+    """A rehearsal builds it, too, and a run that is refused before its first step leaves nothing."""
+    with subject.in_a_run_of_its_own() as folder:
+        subject.made()
+        left = sorted(path.name for path in folder.iterdir())
+        expect(not left, f"building it wrote {', '.join(left)} into the run directory: open things in start()")
+
+
 def takes_a_whole_run(subject: Subject) -> None:
     """`start`, `scalars`, `images`, `finish`, in that order, with plain numbers and uint8 pictures [N, H, W, C]."""
-    tracker = subject.made()
-    tracker.start({"generator": {"name": "mlp"}, "steps": 2, "ema": None})
-    for step in (1, 2):
-        tracker.scalars(step, {"loss_d": 1.4, "loss_g": 0.7, "d_real": float("nan")})
-    tracker.images(2, "samples", np.zeros((2, 4, 4, 3), dtype=np.uint8))
+    with subject.in_a_run_of_its_own():
+        _follows(subject.made(), (1, 2))
+
+
+def goes_on_in_the_same_run(subject: Subject) -> None:
+    """Built anew in the run directory where it was before; after a rollback, steps come again."""
+    with subject.in_a_run_of_its_own():
+        _follows(subject.made(), (1, 2))
+        _follows(subject.made(), (3, 4, 2, 3))
+
+
+def says_where_it_is_looked_at(subject: Subject) -> None:
+    """`where`, text, if it has one."""
+    with subject.in_a_run_of_its_own():
+        tracker = subject.made()
+        tracker.start(TOLD)
+        where = getattr(tracker, "where", "")
+        tracker.finish("done")
+    expect(isinstance(where, str), f"where must be text, is {where!r}")
+
+
+def _follows(tracker: Any, steps: Sequence[int]) -> None:
+    tracker.start(TOLD)
+    tracker.images(steps[0] - 1, "reals", np.zeros((1, 4, 6, 1), dtype=np.uint8))
+    for step in steps:
+        tracker.scalars(step, VALUES)
+    tracker.images(steps[-1], "samples", np.zeros((2, 4, 4, 3), dtype=np.uint8))
     tracker.finish("done")
 
 
-TRACKER = (takes_a_whole_run,)
+TRACKER = (writes_nothing_before_it_starts, takes_a_whole_run, goes_on_in_the_same_run, says_where_it_is_looked_at)
 
 
 def says_which_way_is_better(subject: Subject) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +48,19 @@ class Subject:
         made = Path(tempfile.mkdtemp(prefix="ganreg-"))
         weakref.finalize(self, shutil.rmtree, made, ignore_errors=True)
         return made
+
+    @contextmanager
+    def in_a_run_of_its_own(self) -> Iterator[Path]:
+        """A fresh run directory, while this lasts."""
+        before = self.__dict__.get("_folder")
+        with tempfile.TemporaryDirectory(prefix="ganreg-") as made:
+            self.__dict__["_folder"] = Path(made)
+            try:
+                yield Path(made)
+            finally:
+                self.__dict__.pop("_folder")
+                if before is not None:
+                    self.__dict__["_folder"] = before
 
     def missing(self) -> list[str]:
         """Settings that have no default and were not given."""

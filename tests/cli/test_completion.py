@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from ganreg.cli.options import CHOOSING, LISTED
+from ganreg.contracts import PLURALS
+from ganreg.registry import components
+
 from .conftest import TINY, Run
 
 ROOT = Path(__file__).parents[2]
+OFFERED_BY_TRAIN = {*CHOOSING, *LISTED}
 
 
 @pytest.fixture
@@ -39,6 +44,7 @@ def test_verbs_complete(tab):
         "pull",
         "report",
         "compare",
+        "sample",
         "checkpoint",
         "config",
         "plugins",
@@ -46,6 +52,12 @@ def test_verbs_complete(tab):
         "selftest",
         "doctor",
     ]
+        "completion",
+        "selftest",
+        "doctor",
+    ]
+    assert tab("completion", "") == ["install", "show"]
+    assert tab("completion", "install", "--shell", "") == ["bash", "zsh", "fish", "powershell"]
     assert tab("checkpoint", "") == ["list", "verify"]
     assert tab("data", "") == ["check", "pack"]
     assert tab("plugins", "") == ["list", "check", "new"]
@@ -61,6 +73,25 @@ def test_names_complete_by_kind(tab):
     assert tab("show", "recipe", "dc") == ["dcgan"]
     assert tab("train", "--recipe", "dc") == ["dcgan"]
     assert tab("list", "lo") == ["losses"]
+
+
+@pytest.mark.parametrize("kind", PLURALS)
+def test_every_kind_has_its_names_at_tab(tab, kind: str):
+    names = [one.name for one in components(kind)]
+
+    assert sorted(tab("show", kind, "")) == sorted(names)
+    assert kind in OFFERED_BY_TRAIN or kind in ("metric", "extractor")
+    if kind in OFFERED_BY_TRAIN:
+        assert sorted(tab("train", f"--{kind}", "")) == sorted(names)
+
+
+def test_plugins_classes_and_formats_complete(tab, plugin_file: Path):
+    assert tab("plugins", "check", "built") == ["builtin"]
+    assert tab("plugins", "check", "--plugin", str(plugin_file), "mi") == ["mine"]
+    assert tab("list", "--no-plugin", "built") == ["builtin"]
+    assert tab("sample", "latest", "--class", "") == ["all"]
+    assert tab("sample", "latest", "--format", "") == ["gif", "png", "webp"]
+    assert tab("list", "tr") == ["trackers"]
 
 
 def test_names_of_a_plugin_file_complete(tab, plugin_file: Path):

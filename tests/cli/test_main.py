@@ -76,10 +76,14 @@ def test_a_misspelt_option_is_told_the_nearest(run: Run):
 
 
 def test_click_s_own_complaints_have_our_form(run: Run):
-    status, out, err = run("show", "generator")
+    status, out, err = run("plugins", "new")
 
     assert (status, out) == (2, "")
-    assert err == "error[GR100]: Missing argument 'NAME'\n  at: ganreg show\n  fix: ganreg show --help\n"
+    assert err == "error[GR100]: Missing argument 'NAME'\n  at: ganreg plugins new\n  fix: ganreg plugins new --help\n"
+
+
+def test_a_verb_that_needs_a_run_says_which_word_always_does(run: Run):
+    assert run("sample").err == "error[GR100]: Missing argument 'RUN'\n  at: ganreg sample\n  fix: ganreg sample latest\n"
 
 
 def test_an_error_nobody_foresaw_is_three_lines_and_70(run: Run, monkeypatch: pytest.MonkeyPatch):

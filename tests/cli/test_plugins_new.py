@@ -47,7 +47,7 @@ def test_one_component_of_each_kind_passes_the_kit_and_all_of_them_train(run: Ru
     registry._current = None
     ran = run(*words, "--steps", "3", "--quiet")
 
-    assert OFFERED == ("generator", "discriminator", "loss", "regularizer", "augmentation", "optimizer", "dataset")
+    assert OFFERED == ("generator", "discriminator", "loss", "regularizer", "augmentation", "optimizer", "dataset", "tracker")
     assert ran.status == 0, ran.err
     assert all(f"--{kind} my-idea" in said for kind in OFFERED)
 

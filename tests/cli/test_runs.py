@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ganreg.cli import runs
-from ganreg.errors import UsageError
+from ganreg.errors import CheckpointError, UsageError
 
 
 def saved(name: str, *, step: int, at: int) -> None:
@@ -38,3 +38,11 @@ def test_latest_without_a_saved_run_is_refused():
 
     with pytest.raises(UsageError, match="there is no run with a checkpoint below runs"):
         runs.find("latest")
+
+
+@pytest.mark.parametrize("word", ["runs/001", "0001", "run/0001"])
+def test_a_path_that_is_nowhere_is_told_the_nearest_run(word: str):
+    saved("0001", step=1, at=40)
+
+    with pytest.raises(CheckpointError, match=r"the run directory does not exist. Did you mean 'runs/0001'\?"):
+        runs.find(word)

@@ -171,7 +171,9 @@ def test_other_options_beside_resume_are_refused(run: Run, words: tuple[str, ...
 
     assert status == 2
     told = ", ".join(flags)
-    assert err.startswith(f"error[GR100]: --resume takes everything from the run but --steps; {told} cannot be changed\n")
+    assert err.startswith(
+        f"error[GR100]: --resume takes everything from the run but --steps and --tracker; {told} cannot be changed\n"
+    )
 
 
 def test_a_run_that_is_not_there_cannot_be_resumed(run: Run, place: Path):

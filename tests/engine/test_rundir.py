@@ -180,3 +180,11 @@ def test_a_run_that_went_on_between_reading_and_locking_is_not_taken_back(tmp_pa
     assert (run / "exit.json").exists()
     (run / "checkpoints" / "step-00000010" / "state.json").write_text("{}")  # damaged: it was passed over
     RunDirectory(run, resume=True, at_step=5).release()
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "aux.v2", "Com1", "lpt9"])
+def test_a_name_that_windows_keeps_for_a_device_is_refused(tmp_path: Path, name: str):
+    with pytest.raises(StorageError, match=f"'{name}' is the name of a device on Windows"):
+        rundir.check(tmp_path / name)
+    rundir.check(tmp_path / "console")
+    assert list(tmp_path.iterdir()) == []

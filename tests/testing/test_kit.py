@@ -296,6 +296,33 @@ class Picky:
     def finish(self, status: str) -> None: ...
 
 
+class Early(Picky):
+    """Writes before it is started."""
+
+    def __init__(self, run_dir: Path) -> None:
+        (run_dir / "log").touch()
+
+
+class Beginner(Picky):
+    """Does not go on where it was."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None: ...
+    def start(self, config: Mapping[str, Any]) -> None:
+        try:
+            (self.run_dir / "log").touch(exist_ok=False)
+        except FileExistsError:
+            raise AssertionError("there is a log already") from None
+
+
+class Nowhere(Picky):
+    """Says where, but not in words."""
+
+    where = 7
+
+
 class Undecided:
     """A metric."""
 
@@ -331,6 +358,9 @@ BAD: Sequence[tuple[Kind, Callable[..., Any], str, str]] = [
     ("dataset", Whim, "gives_the_same_sample_again", "draw from torch's generator alone"),
     ("augmentation", Crop, "keeps_shape_and_gradient", r"it makes \[4, 3, 32, 31\] of \[4, 3, 32, 32\]"),
     ("tracker", Picky, "takes_a_whole_run", "a value is not greater than 0"),
+    ("tracker", Early, "writes_nothing_before_it_starts", "building it wrote log into the run directory"),
+    ("tracker", Beginner, "goes_on_in_the_same_run", "there is a log already"),
+    ("tracker", Nowhere, "says_where_it_is_looked_at", "where must be text, is 7"),
     ("metric", Undecided, "says_which_way_is_better", "must be True or False, is 'maybe'"),
     ("augmentation", Severed, "keeps_shape_and_gradient", "no gradient passes through it"),
 ]

@@ -34,6 +34,20 @@ def test_it_is_told_after_some_looks_and_once_until_the_game_recovers():
         list(map(dog.stepped, range(2000, 2000 + PATIENCE), [LOST] * PATIENCE))
 
 
+def test_its_last_word_is_the_run_s_while_it_holds():
+    class Run:
+        word = ""
+
+    dog = Watchdog(stops=False)
+    dog.started(Run)  # type: ignore[arg-type]
+    with pytest.warns(UserWarning, match="D has won"):
+        list(map(dog.stepped, range(PATIENCE), [LOST] * PATIENCE))
+    assert Run.word.startswith("D has won since step 0")
+    dog.stepped(1000, PLAYS)
+
+    assert Run.word == ""
+
+
 @pytest.mark.parametrize("values", [{**LOST, "grad_g": 1e-3}, {**LOST, "loss_d": 0.1}, {"loss_d": float("nan"), "grad_g": 0.0}])
 def test_half_a_victory_is_none(values: dict[str, float]):
     dog = Watchdog(stops=True)

@@ -14,3 +14,4 @@ def ganreg_components():
     yield ganreg.Component("augmentation", "my-idea", "ganreg_my_idea.augmentation:Augmentation", "To be replaced.")
     yield ganreg.Component("optimizer", "my-idea", "ganreg_my_idea.optimizer:Optimizer", "Signs of momenta, to be replaced.")
     yield ganreg.Component("dataset", "my-idea", "ganreg_my_idea.dataset:Spiral", "Points on a spiral, to be replaced.")
+    yield ganreg.Component("tracker", "my-idea", "ganreg_my_idea.tracker:Tracker", "A page of its own, to be replaced.")

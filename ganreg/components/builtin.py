@@ -289,6 +289,7 @@ def ganreg_components() -> Iterable[Component]:
     yield Component(
         "dataset", "torchvision", f"{parts}.datasets.torchvision:TorchVision", "A data set of torchvision's, by its name."
     )
+    yield Component(
         "tracker",
         "tensorboard",
         f"{parts}.trackers.tensorboard:TensorBoard",

@@ -49,9 +49,6 @@ def test_verbs_complete(tab):
         "config",
         "plugins",
         "bench",
-        "selftest",
-        "doctor",
-    ]
         "completion",
         "selftest",
         "doctor",

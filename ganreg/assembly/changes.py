@@ -21,6 +21,12 @@ FREE = frozenset(
         "max_nonfinite",
         "on_imbalance",
         "plugin_files",
+        "metrics",
+        "extractor",
+        "metric_every",
+        "metric_samples",
+        "metric_reals",
+        "metric_timeout",
     }
 )
 

@@ -30,8 +30,15 @@ SINGLE: dict[str, Kind] = {
     "generator_optimizer": "optimizer",
     "discriminator_optimizer": "optimizer",
     "augmentation": "augmentation",
+    "extractor": "extractor",
 }
-"""Keys of a configuration that choose one component, and its kind; `regularizers` holds a list."""
+"""Keys of a configuration that choose one component, and its kind."""
+
+SEVERAL: dict[str, Kind] = {"regularizers": "regularizer", "metrics": "metric"}
+"""Keys that hold a list of components, and their kind; `regularizer: {r1: {weight: 1}}` speaks to one in the list."""
+
+OPTIONAL: tuple[Kind, ...] = ("augmentation", "extractor")
+"""Kinds that a run may be without."""
 
 DEFAULTS: dict[str, Any] = {
     "dataset": {"name": "digits"},
@@ -40,7 +47,9 @@ DEFAULTS: dict[str, Any] = {
     "generator_optimizer": {"name": "adam"},
     "discriminator_optimizer": {"name": "adam"},
     "regularizers": [],
+    "metrics": [],
     "augmentation": None,
+    "extractor": None,
 }
 DEFAULT_STEPS = 2000
 
@@ -73,14 +82,15 @@ class Config:
     plugin_files: Mapping[str, str] = field(default_factory=dict)
     recipe: str | None = None
     inferred: Sequence[str] = field(default_factory=tuple)
+    metrics: Sequence[Choice] = ()
 
     def plain(self) -> dict[str, Any]:
         """Every setting written out, in the form of a configuration file that repeats this run."""
         single = {key: choice.plain() if choice else None for key, choice in self.components.items()}
-        regularizers = [choice.plain() for choice in self.regularizers]
+        several = {key: [choice.plain() for choice in getattr(self, key)] for key in SEVERAL}
         run = settings.plain(settings.model_of(RunSettings), {name: getattr(self.run, name) for name in _run_fields()})
         head = {"schema_version": SCHEMA_VERSION, "recipe": None, "plugin_files": dict(self.plugin_files)}
-        return {**head, **single, "regularizers": regularizers, **run}
+        return {**head, **single, **several, **run}
 
 
 @dataclass
@@ -117,17 +127,18 @@ def resolve(layers: Sequence[Document], registry: Registry) -> Config:
     single, matched = _singles(layers, registry)
     inferred += matched
     components = {key: _choose(SINGLE[key], chosen, registry, errors) for key, chosen in single.items()}
-    regularizers = [_choose("regularizer", chosen, registry, errors) for chosen in _regularizers(layers)]
+    several = {key: _choose_several(key, layers, registry, errors) for key in SEVERAL}
     run = _run_settings(layers, errors, inferred)
     if errors:
         raise SettingsError.together(errors)
     return Config(
         components,
-        [choice for choice in regularizers if choice],
+        several["regularizers"],
         cast("RunSettings", run),
         plugin_files(registry),
         recipe,
         inferred,
+        several["metrics"],
     )
 
 
@@ -156,10 +167,10 @@ def _check_plugin_files(layer: Document, registry: Registry) -> None:
 
 
 def chosen_names(layers: Sequence[Document], registry: Registry) -> dict[str, list[str]]:
-    """Which components the layers choose, settings unread: key -> names, none or one, or several for `regularizers`."""
+    """Which components the layers choose, settings unread: key -> names, none or one, or several for those of `SEVERAL`."""
     layers, _, _ = _stacked(layers, registry)
     single, _ = _singles(layers, registry)
-    found = {key: [chosen] for key, chosen in single.items()} | {"regularizers": _regularizers(layers)}
+    found = {key: [chosen] for key, chosen in single.items()} | {key: _several(key, layers) for key in SEVERAL}
     return {key: [one.name for one in several if isinstance(one.name, str)] for key, several in found.items()}
 
 
@@ -187,7 +198,7 @@ def _run_fields() -> list[str]:
 
 def _normal(layer: Document) -> Document:
     """Keys spelt with underscores, and none that nobody knows."""
-    known = ["schema_version", "recipe", "plugin_files", "optimizer", "regularizer", "regularizers", *SINGLE, *_run_fields()]
+    known = ["schema_version", "recipe", "plugin_files", "optimizer", *SEVERAL, *SEVERAL.values(), *SINGLE, *_run_fields()]
     values = {key.replace("-", "_"): value for key, value in layer.values.items()}
     lines = {(path[0].replace("-", "_"), *path[1:]): line for path, line in layer.lines.items()}
     layer = Document(values, layer.source, lines)
@@ -253,24 +264,31 @@ def _single(key: str, layers: Sequence[Document]) -> _Chosen:
     return chosen
 
 
-def _regularizers(layers: Sequence[Document]) -> list[_Chosen]:
+def _several(key: str, layers: Sequence[Document]) -> list[_Chosen]:
     """`regularizers` replaces the list; `regularizer: {r1: {weight: 1}}` adds to one that is in it."""
+    kind = SEVERAL[key]
     found: list[_Chosen] = []
     for layer in layers:
-        if "regularizers" in layer.values:
+        if key in layer.values:
             found = []
-            for index, value in enumerate(_must_be(list, "regularizers", layer)):
-                path = ("regularizers", str(index))
+            for index, value in enumerate(_must_be(list, key, layer)):
+                path = (key, str(index))
                 found.append(_Chosen())
                 found[-1].lay(value, layer.place(path), _places(layer, path, value))
-        for name, value in _must_be(dict, "regularizer", layer).items():
-            path = ("regularizer", name)
+        for name, value in _must_be(dict, kind, layer).items():
+            path = (kind, name)
             same = [chosen for chosen in found if chosen.name == name]
             if not same:
-                text = f"no regularizer '{name}' is chosen"
-                raise SettingsError([(layer.place(path), text)], at=layer.source, fix=f"--regularizer {name}")
-            same[0].lay(_must_be(dict, "regularizer", layer, value), layer.place(path), _places(layer, path, value))
+                text = f"no {kind} '{name}' is chosen"
+                raise SettingsError([(layer.place(path), text)], at=layer.source, fix=f"--{kind} {name}")
+            same[0].lay(_must_be(dict, kind, layer, value), layer.place(path), _places(layer, path, value))
     return found
+
+
+def _choose_several(key: str, layers: Sequence[Document], registry: Registry, errors: list[SettingsError]) -> list[Choice]:
+    """Those of a list."""
+    found = [_choose(SEVERAL[key], one, registry, errors) for one in _several(key, layers)]
+    return [choice for choice in found if choice is not None]
 
 
 def _places(layer: Document, path: yamltext.KeyPath, value: Any) -> dict[str, str]:
@@ -294,7 +312,7 @@ def _matching_discriminator(generator: str | None, registry: Registry) -> str:
 
 
 def _choose(kind: Kind, chosen: _Chosen, registry: Registry, errors: list[SettingsError]) -> Choice | None:
-    if chosen.name is None and not chosen.values and kind == "augmentation":
+    if chosen.name is None and not chosen.values and kind in OPTIONAL:
         return None
     place = chosen.places.get("name", "")
     if not isinstance(chosen.name, str):

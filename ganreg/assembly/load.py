@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ganreg import yamltext
 from ganreg.assembly.versions import check_offered
 from ganreg.contracts import DataSpec
 from ganreg.engine import checkpoint
-from ganreg.engine.sampling import Labels, sample, tells_classes_apart
+from ganreg.engine.sampling import Labels, sample, stream, tells_classes_apart
 from ganreg.errors import CheckpointError, UsageError
 
 
@@ -27,6 +27,10 @@ class Trained:
     spec: DataSpec
     labels: Labels
     path: Path
+    step: int = 0
+    images: int = 0
+    weights: str = "ema"
+    """ "ema", or "raw" where no average was kept."""
 
     @property
     def device(self) -> torch.device:
@@ -40,6 +44,10 @@ class Trained:
         """
         self._check(classes)
         return sample(self.generator, count, labels=self.labels, seed=seed, device=self.device, classes=classes)
+
+    def stream(self, count: int, *, seed: int) -> Iterator[Tensor]:
+        """The same samples as batches [N, *spec.shape], for more than fit into memory."""
+        return stream(self.generator, count, labels=self.labels, seed=seed, device=self.device)
 
     def _check(self, classes: Sequence[int]) -> None:
         known = self.spec.num_classes
@@ -99,4 +107,5 @@ def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
         ) from error
     shares = values.get("label_shares")
     labels = Labels(torch.tensor(shares, dtype=torch.float64)) if shares else Labels()
-    return Trained(generator.eval().to(device), spec, labels, chosen)
+    weights = "ema" if "ema" in files else "raw"
+    return Trained(generator.eval().to(device), spec, labels, chosen, values["step"], values["images"], weights)

@@ -28,6 +28,7 @@ VERBS = {
     "list": ("ganreg.cli.list_parts:list_parts", "List the parts of every kind, and the recipes."),
     "show": ("ganreg.cli.show:show", "Show one part and its settings, or a recipe."),
     "sample": ("ganreg.cli.sample:sample", "Make samples with a trained generator."),
+    "evaluate": ("ganreg.cli.evaluate:evaluate", "Measure a trained generator beside its data."),
     "checkpoint": ("ganreg.cli.checkpoint:checkpoint", "Look at a run's checkpoints."),
     "config": ("ganreg.cli.config:config", "Show a resolved configuration, or the schema of all."),
     "plugins": ("ganreg.cli.plugins:plugins", "Look at the installed plugins, check one, start one."),

@@ -190,7 +190,7 @@ def _refuse_beside_resume(flags: Sequence[str], strange: Sequence[str]) -> None:
 
 def _options_of_chosen(session: Session, layers: Sequence[Document]) -> list[Option]:
     """The options of every component that the layers choose."""
-    from ganreg.assembly.config import SINGLE, chosen_names
+    from ganreg.assembly.config import SEVERAL, SINGLE, chosen_names
 
     registry = session.registry()
     names = chosen_names(layers, registry)
@@ -198,13 +198,13 @@ def _options_of_chosen(session: Session, layers: Sequence[Document]) -> list[Opt
     optimizers: list[list[Setting]] = []
     shared = names["generator_optimizer"] == names["discriminator_optimizer"]
     for key, several in names.items():
-        kind = SINGLE.get(key, "regularizer")
+        kind = SINGLE.get(key) or SEVERAL[key]
         for name in several:
             part = registry.part(kind, name, at=f"--{key}")
             described = settings.describe(part.model)
             option_cache.remember(part.component, described)
-            section = f"{key.replace('_', ' ')} {name}" if kind != "regularizer" else f"regularizer {name}"
-            where = {"key": "regularizer", "name": name} if kind == "regularizer" else {"key": key}
+            section = f"{kind if key in SEVERAL else key.replace('_', ' ')} {name}"
+            where = {"key": kind, "name": name} if key in SEVERAL else {"key": key}
             both = kind == "optimizer" and shared  # told once, under --optimizer
             options += component_options(**where, described=described, section=section, hidden=both)
             if kind == "optimizer":
@@ -223,13 +223,13 @@ def _options_of_both(optimizers: Sequence[Sequence[Setting]], name: Sequence[str
 
 def _remembered_options(ctx: click.Context, said: Mapping[str, Any]) -> list[Option]:
     """For completion: options of components named on the command line, where they are known without importing any."""
-    from ganreg.cli.options import CHOOSING
+    from ganreg.cli.options import CHOOSING, LISTED
 
     options: list[Option] = []
     try:
         registry = session_of(ctx).registry()
         chosen = [(key, kind, said[key], "") for key, kind in CHOOSING.items() if key in said]
-        chosen += [("regularizer", "regularizer", name, name) for name in said.get("regularizer", ())]
+        chosen += [(kind, kind, name, name) for kind in LISTED for name in said.get(kind, ())]
         for key, kind, name, inner in chosen:
             records = [o.record for o in registry.components(kind) if o.record.name == name]
             for described in map(option_cache.recall, records[:1]):

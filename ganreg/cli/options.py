@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from ganreg import settings, yamltext
 from ganreg.cli.paths import PathName, expanded
 from ganreg.cli.session import session_of
-from ganreg.contracts import Kind
+from ganreg.contracts import PLURALS, Kind
 from ganreg.engine.settings import RunSettings
 from ganreg.errors import GanregError, UsageError
 from ganreg.nn.ema_settings import EMASettings
@@ -34,8 +34,15 @@ CHOOSING: dict[str, Kind] = {
     "optimizer": "optimizer",
     "generator_optimizer": "optimizer",
     "discriminator_optimizer": "optimizer",
+    "extractor": "extractor",
 }
 """Keys of a configuration that are options taking a component's name."""
+
+LISTED: dict[Kind, str] = {
+    "regularizer": "a penalty on one network; repeats",
+    "metric": "measured every --metric-every steps, the first names the best checkpoint; repeats",
+}
+"""Kinds of which a run may have several, each an option that repeats."""
 
 
 class Option(click.Option):
@@ -85,13 +92,13 @@ class NameOption(Option):
         return complete_names(ctx, self.kind, incomplete)
 
 
-class RegularizerOption(NameOption):
-    """Chooses regularizers, one each time."""
+class ListOption(NameOption):
+    """Chooses components of a kind of which there may be several, one each time."""
 
     def words(self, value: Any) -> Iterable[Word]:
         """All of them as one list, which replaces a recipe's."""
         names = [name for name in value if name != "none"]
-        yield ("regularizers",), names, self.opts[0]
+        yield (PLURALS[self.kind],), names, self.opts[0]
 
 
 class SetOption(Option):
@@ -104,7 +111,7 @@ class SetOption(Option):
             if not equals or not all(key.split(".")):
                 raise UsageError(f"expected KEY=VALUE, got '{said}'", at="--set", fix="--set optimizer.lr=1e-4")
             path = tuple(key.split("."))
-            names = path[1:2] if path[0] == "regularizer" else ()  # written as they are
+            names = path[1:2] if path[0] in LISTED else ()  # written as they are
             path = tuple(part if part in names else part.replace("-", "_") for part in path)
             yield from _leaves(path, yamltext.scalar(text), f"--set {key}")
 
@@ -150,10 +157,10 @@ def choosing_options() -> list[Option]:
         "discriminator": "the network that judges; the generator's namesake where there is one",
         "generator": "the network that makes samples",
         "loss": "what both players want",
+        "extractor": "the features that metrics compare  [those that suit the data]",
     }
     named: list[Option] = [NameOption(key, kind, helps[key]) for key, kind in CHOOSING.items()]
-    penalty = RegularizerOption("regularizer", "regularizer", "a penalty on one network; repeats", multiple=True)
-    return [*named, penalty]
+    return [*named, *(ListOption(kind, kind, told, multiple=True) for kind, told in LISTED.items())]
 
 
 def configuration_options() -> list[Option]:

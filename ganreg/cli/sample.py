@@ -43,6 +43,7 @@ NUMBERS = ".npz"
     metavar="DIR",
     help="one PNG file for each sample, in a new or empty directory",
 )
+@click.option("--best", is_flag=True, help="of the checkpoint that was best by the run's first --metric")
 @click.option("--force", is_flag=True, help="overwrite what --out names")
 @click.pass_context
 def sample(
@@ -53,6 +54,7 @@ def sample(
     classes: tuple[str, ...],
     out: Path | None,
     separate: Path | None,
+    best: bool,
     force: bool,
 ) -> None:
     """Make samples with a trained generator.
@@ -62,9 +64,10 @@ def sample(
     session_of(context).registry()
     _check_targets(out, separate, force=force)
     directory = runs.find(run)
+    from ganreg.assembly.evaluation import chosen_checkpoint
     from ganreg.assembly.load import load_trained
 
-    trained = load_trained(directory)
+    trained = load_trained(chosen_checkpoint(directory, use_best=best))
     chosen = list(range(trained.spec.num_classes)) if "all" in classes else [_class(word) for word in classes]
     samples = trained.sample(count, seed=seed, classes=chosen)
     if separate is not None:

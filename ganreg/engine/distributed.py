@@ -122,6 +122,19 @@ class Ranks:
                         fix="start every rank with the same command, code, data and devices",
                     )
 
+    def wait(self, what: str, *, seconds: float) -> None:
+        """Until every rank is here, which may take longer than the common timeout.  Raises RankError, which says what for."""
+        if self.size == 1:
+            return
+        try:
+            dist.monitored_barrier(self.watch, timeout=timedelta(seconds=seconds))
+        except RuntimeError as error:
+            raise RankError(
+                f"a rank was gone, or late by more than {seconds:g} s, while {what}: {(str(error).splitlines() or [''])[0]}",
+                at=f"rank {self.rank}",
+                fix="look at that rank's own output; a slow metric may need a longer --metric-timeout",
+            ) from error
+
     def main_says(self, wanted: bool) -> bool:
         """The main rank's word, on every rank."""
         return bool(self.gather(wanted, "the main rank was asked whether to go on")[0])

@@ -1,4 +1,4 @@
-"""What optimizers, regularizers, augmentations, data sets, trackers and metrics must do."""
+"""What optimizers, regularizers, augmentations, data sets and trackers must do."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def gives_the_same_sample_again(subject: Subject) -> None:
 
 DATASET = (holds_what_it_promises, has_a_lasting_fingerprint, gives_the_same_sample_again)
 
-# --- trackers and metrics ---------------------------------------------------------------------------------------------
+# --- trackers ---------------------------------------------------------------------------------------------------------
 
 
 def takes_a_whole_run(subject: Subject) -> None:
@@ -233,12 +233,3 @@ def takes_a_whole_run(subject: Subject) -> None:
 
 
 TRACKER = (takes_a_whole_run,)
-
-
-def says_which_way_is_better(subject: Subject) -> None:
-    """`higher_is_better`, so that the best checkpoint can be told."""
-    told = subject.made().higher_is_better
-    expect(isinstance(told, bool), f"higher_is_better must be True or False, is {told!r}")
-
-
-METRIC = (says_which_way_is_better,)

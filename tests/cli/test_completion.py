@@ -28,7 +28,8 @@ def tab(run: Run, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_verbs_complete(tab):
-    assert tab("") == ["train", "list", "show", "sample", "checkpoint", "config", "plugins", "bench", "selftest", "doctor"]
+    verbs = ["train", "list", "show", "sample", "evaluate", "checkpoint", "config", "plugins", "bench", "selftest", "doctor"]
+    assert tab("") == verbs
     assert tab("checkpoint", "") == ["list", "verify"]
     assert tab("plugins", "") == ["list", "check", "new"]
     assert tab("plugins", "new", "x", "--kind", "g") == ["generator"]

@@ -92,6 +92,10 @@ class Observers:
         """A checkpoint was written."""
         self._tell(self.observers, lambda observer: observer.saved(path))
 
+    def measured(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Metrics were measured."""
+        self._tell(self.observers, lambda observer: getattr(observer, "measured", _nothing)(rows))
+
     def rolled_back(self) -> None:
         """The run went back to a checkpoint, for those who keep what was told since."""
         self._tell(self.observers, lambda observer: getattr(observer, "rolled_back", _nothing)(self.run))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -51,6 +52,18 @@ class ProgressLine(Observer):
             self._told = now
             left = (now - self._began) / max(step - self._first_step, 1) * (self.run.total_steps - step)
             print(f"{self._words(values)}  left {_clock(left)}", file=self.console.file, flush=True)
+
+    def measured(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A line for each measurement, in which features, and of how many."""
+        for row in rows:
+            protocol = row["protocol"]
+            value = f"{row['value']:.4g}" if row["value"] is not None else f"none: {row['reason']}"
+            how = f"{row['extractor']}, {protocol['n_real']} reals, {protocol['n_fake']} fakes, {row['weights']} weights"
+            line = f"step {row['step']}: {row['metric']} {value}  ({how})"
+            if self._live is not None:
+                self._live.console.print(line, markup=False, highlight=False)
+            else:
+                print(line, file=self.console.file, flush=True)
 
     def finished(self, status: str) -> None:
         """Close the line."""

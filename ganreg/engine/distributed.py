@@ -49,6 +49,7 @@ class Ranks:
     seed: int = 0
     watch: Any = field(default=None, repr=False)  # a gloo group, for barriers and for plain values
     _rooms: dict[tuple[str, int], Tensor] = field(default_factory=dict, repr=False, compare=False)
+    _patient: dict[float, Any] = field(default_factory=dict, repr=False, compare=False)  # groups by their time limits
 
     @property
     def is_main(self) -> bool:
@@ -122,15 +123,21 @@ class Ranks:
                         fix="start every rank with the same command, code, data and devices",
                     )
 
+    def be_patient(self, seconds: float) -> None:
+        """Before the first `wait` of so many seconds, on every rank: a group has one time limit, which the common one would be."""
+        if self.size > 1 and seconds not in self._patient:
+            with self._named("a group with a time limit of its own was made"):
+                self._patient[seconds] = dist.new_group(backend="gloo", timeout=timedelta(seconds=seconds))
+
     def wait(self, what: str, *, seconds: float) -> None:
         """Until every rank is here, which may take longer than the common timeout.  Raises RankError, which says what for."""
         if self.size == 1:
             return
         try:
-            dist.monitored_barrier(self.watch, timeout=timedelta(seconds=seconds))
+            dist.monitored_barrier(self._patient[seconds], timeout=timedelta(seconds=seconds))
         except RuntimeError as error:
             raise RankError(
-                f"a rank was gone, or late by more than {seconds:g} s, while {what}: {(str(error).splitlines() or [''])[0]}",
+                f"a rank was gone, or late by more than {seconds:g} s, while {what}",
                 at=f"rank {self.rank}",
                 fix="look at that rank's own output; a slow metric may need a longer --metric-timeout",
             ) from error

@@ -112,7 +112,7 @@ class Checkpoints(Observer):
                 raise
 
     def _write(
-        self, path: Path, files: Mapping[str, Any], values: Mapping[str, Any], best_so_far: dict[str, Any] | None
+        self, path: Path, files: Mapping[str, Any], values: Mapping[str, Any], best_so_far: dict[str, Any] | None = None
     ) -> Path:
         _check_numbers(files, path)
         for number in range(1, TRIES + 1):

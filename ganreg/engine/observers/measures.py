@@ -37,6 +37,7 @@ class Measures(Observer):
     def started(self, run: Run) -> None:
         """Forget what was measured at steps that come again."""
         self.run = run
+        run.ranks.be_patient(run.settings.metric_timeout)
         self.rows = [row for row in self.rows if row["step"] <= run.state.step]
         if self.path is not None:
             cut_back(self.path, run.state.step)
@@ -79,6 +80,7 @@ class WaitForMeasures(Observer):
     def started(self, run: Run) -> None:
         """Whom to wait for."""
         self.run = run
+        run.ranks.be_patient(run.settings.metric_timeout)
 
     def stepped(self, step: int, values: Mapping[str, float]) -> None:
         """Raises RankError."""

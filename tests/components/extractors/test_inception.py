@@ -53,7 +53,7 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("package")
 def test_without_weights_it_says_which():
-    with pytest.raises(UsageError, match="pt_inception-2015-12-05-6726825d.pth"):
+    with pytest.raises(UsageError, match=r"pt_inception-2015-12-05-6726825d\.pth"):
         Inception(PICTURES)
 
 

@@ -124,7 +124,7 @@ class Ranks:
                     )
 
     def be_patient(self, seconds: float) -> None:
-        """Before the first `wait` of so many seconds, on every rank: a group has one time limit, which the common one would be."""
+        """Before the first `wait` of so many seconds, on every rank: a group has one time limit for all that it does."""
         if self.size > 1 and seconds not in self._patient:
             with self._named("a group with a time limit of its own was made"):
                 self._patient[seconds] = dist.new_group(backend="gloo", timeout=timedelta(seconds=seconds))

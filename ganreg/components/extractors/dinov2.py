@@ -19,13 +19,12 @@ from torch import Tensor
 from ganreg.components.extractors.fidelity import as_uint8, check_images, weights_of
 from ganreg.components.extractors.fingerprint import fingerprint_of
 from ganreg.contracts import DataSpec
-from ganreg.errors import DataError, UsageError
+from ganreg.errors import DataError
 from ganreg.extras import need
 
 SIZE = 224
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's colours, in [0, 1]."""
-OF = "extractor 'dinov2'"
 
 
 class DINOv2:
@@ -40,19 +39,13 @@ class DINOv2:
         self,
         spec: DataSpec,
         *,
-        weights: Annotated[str | None, Field(description="file of the weights")] = None,
-        repository: Annotated[str | None, Field(description="clone of facebookresearch/dinov2, whose code is run")] = None,
+        weights: Annotated[str, Field(description="file of the weights, from github.com/facebookresearch/dinov2")],
+        repository: Annotated[str, Field(description="clone of facebookresearch/dinov2, whose code is run")],
         model: Annotated[Literal["s", "b", "l", "g"], Field(description="size of the network; the literature has l")] = "l",
     ) -> None:
         check_images(spec, of="dinov2")
-        need("torch_fidelity", "fidelity", of=OF)
-        file, self._sha256 = weights_of(weights, of=OF, where="https://github.com/facebookresearch/dinov2")
-        if repository is None:
-            raise UsageError(
-                f"{OF} needs a clone of https://github.com/facebookresearch/dinov2, whose code builds the network",
-                at=OF,
-                fix="--set extractor.repository=FOLDER",
-            )
+        need("torch_fidelity", "fidelity", of="extractor 'dinov2'")
+        file, self._sha256 = weights_of(weights)
         from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
         self._resized: Any = interpolate_bilinear_2d_like_tensorflow1x

@@ -9,18 +9,12 @@ import torch
 from torch import Tensor
 
 from ganreg.contracts import DataSpec
-from ganreg.errors import DataError, MismatchError, UsageError
+from ganreg.errors import DataError, MismatchError
 from ganreg.pictures import to_uint8
 
 
-def weights_of(path: str | None, *, of: str, where: str) -> tuple[Path, str]:
-    """The file and its sha256.  Raises UsageError where none is named, DataError where it cannot be read or could run code."""
-    if path is None:
-        raise UsageError(
-            f"{of} needs its weights, which are not in the package and are not fetched unasked ({where})",
-            at=of,
-            fix="--set extractor.weights=FILE",
-        )
+def weights_of(path: str) -> tuple[Path, str]:
+    """The file and its sha256.  Raises DataError where it cannot be read or could run code."""
     file = Path(path).expanduser()
     try:
         content = file.read_bytes()

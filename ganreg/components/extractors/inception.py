@@ -23,7 +23,6 @@ from ganreg.extras import need
 
 STANDARD = "6726825d"
 """How the sha256 of the literature's weights begins."""
-WHERE = "pt_inception-2015-12-05-6726825d.pth of https://github.com/toshas/torch-fidelity/releases"
 
 
 class Inception:
@@ -32,11 +31,14 @@ class Inception:
     resize = "bilinear of TensorFlow 1, to 299x299, from uint8"
 
     def __init__(
-        self, spec: DataSpec, *, weights: Annotated[str | None, Field(description="file of the weights")] = None
+        self,
+        spec: DataSpec,
+        *,
+        weights: Annotated[str, Field(description="file of the weights, from github.com/toshas/torch-fidelity/releases")],
     ) -> None:
         check_images(spec, of="inception")
         need("torch_fidelity", "fidelity", of="extractor 'inception'")
-        file, self._sha256 = weights_of(weights, of="extractor 'inception'", where=WHERE)
+        file, self._sha256 = weights_of(weights)
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
         self._network: Any = FeatureExtractorInceptionV3(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ganreg import ambient
 from ganreg.contracts import Observer
 from ganreg.engine.measuring import Measuring, Row
 from ganreg.engine.observers.checkpoints import Checkpoints
@@ -55,7 +56,8 @@ class Measures(Observer):
         run, seed = self.run, self.measuring.seed
         weights = "ema" if run.state.ema is not None else "raw"
         fakes = run.samples(self.measuring.n_fake, seed=seed)
-        rows = self.measuring.measure(fakes, step=step, images=run.state.images, weights=weights)
+        with ambient.kept():  # metrics and extractors are foreign code
+            rows = self.measuring.measure(fakes, step=step, images=run.state.images, weights=weights)
         self.rows += rows
         if self.path is not None:
             append(self.path, rows)

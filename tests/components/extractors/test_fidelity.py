@@ -10,7 +10,7 @@ import torch
 
 from ganreg.components.extractors.fidelity import as_uint8, check_images, weights_of
 from ganreg.contracts import DataSpec
-from ganreg.errors import DataError, MismatchError, UsageError
+from ganreg.errors import DataError, MismatchError
 
 
 class Boom:
@@ -18,27 +18,20 @@ class Boom:
         return (Path.touch, (Path("was-run"),))  # type: ignore[return-value]
 
 
-def test_weights_are_asked_for_and_never_fetched():
-    with pytest.raises(
-        UsageError, match=r"needs its weights, which are not in the package and are not fetched unasked \(x\.pth\)"
-    ):
-        weights_of(None, of="extractor 'inception'", where="x.pth")
-
-
 def test_weights_that_are_missing_or_could_run_code_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "evil.pth").write_bytes(pickle.dumps(Boom()))
     with pytest.raises(DataError, match="the weights cannot be read: No such file"):
-        weights_of("none.pth", of="x", where="y")
+        weights_of("none.pth")
     with pytest.raises(DataError, match="the weights are no file of plain tensors"):
-        weights_of("evil.pth", of="x", where="y")
+        weights_of("evil.pth")
 
     assert not (tmp_path / "was-run").exists()
 
 
 def test_plain_weights_are_told_by_their_sha256(tmp_path: Path):
     torch.save({"a": torch.zeros(2)}, tmp_path / "plain.pth")
-    file, digest = weights_of(str(tmp_path / "plain.pth"), of="x", where="y")
+    file, digest = weights_of(str(tmp_path / "plain.pth"))
 
     assert (file, len(digest)) == (tmp_path / "plain.pth", 64)
 

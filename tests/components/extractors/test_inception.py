@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganreg import registry
 from ganreg.components.extractors import inception
 from ganreg.components.extractors.inception import Inception
 from ganreg.contracts import DataSpec
-from ganreg.errors import UsageError
+from ganreg.errors import SettingsError, UsageError
+from ganreg.settings import describe
 
 PICTURES = DataSpec((1, 8, 8), 0, (-1.0, 1.0))
 
@@ -47,14 +49,17 @@ def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("ganreg.extras.find_spec", lambda name: None)
 
     with pytest.raises(UsageError, match="extractor 'inception' needs torch_fidelity, which is not installed") as told:
-        Inception(PICTURES)
+        Inception(PICTURES, weights="w.pth")
     assert told.value.fix == "pip install 'ganreg[fidelity]'"
 
 
-@pytest.mark.usefixtures("package")
-def test_without_weights_it_says_which():
-    with pytest.raises(UsageError, match=r"pt_inception-2015-12-05-6726825d\.pth"):
-        Inception(PICTURES)
+def test_without_weights_it_says_so_and_where_they_are():
+    part = registry.current().part("extractor", "inception")
+
+    with pytest.raises(SettingsError, match="weights is missing") as told:
+        part.check({})
+    assert told.value.fix == "ganreg show extractor inception"
+    assert "github.com/toshas/torch-fidelity/releases" in describe(part.model)[0].help
 
 
 @pytest.mark.usefixtures("package")

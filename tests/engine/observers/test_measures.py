@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -36,12 +38,14 @@ class Scripted:
             raise value
         torch.manual_seed(17)  # as careless as code may be
         torch.rand(3)
+        random.seed(17)
+        np.random.seed(17)
         return value
 
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GANREG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("ganreg.assembly.metrics.cache", lambda: tmp_path / "statistics")
 
 
 def lines(run: Path) -> list[dict[str, Any]]:

@@ -28,11 +28,13 @@ import torch
 from torch import Tensor
 
 import ganreg
-from benchmarks import measures
 from benchmarks.digits_quality import Judge, frechet_distance, save_grid
 from ganreg import registry, yamltext
 from ganreg.assembly.load import load_trained
 from ganreg.bench import machine
+from ganreg.components.metrics.kernel_distance import kernel_distance
+from ganreg.components.metrics.mode_coverage import divergence, of_points
+from ganreg.components.metrics.precision_recall import PrecisionRecall
 
 Row = dict[str, Any]
 Task = Callable[[], list[Row]]
@@ -140,7 +142,8 @@ def one_of_points(asked: argparse.Namespace, layout: str, name: str, seed: int) 
     shape = ("--dataset.layout", layout, "--steps", str(steps), "--sample-every", "0")
     run = Trained(["--recipe", "grid25", *shape, *words], seed, asked.jobs)
     data = ganreg.create("dataset", "gaussians", layout=layout)
-    told = measures.of_points(run.sample(POINTS), data.means, data.sigma)
+    modes, share, kl = of_points(run.sample(POINTS), data.means, data.sigma)
+    told = {"modes": modes, "share": share, "reverse_kl": kl}
     return [{"layout": layout, "who": name, "seed": seed, **run.cost(), **told}]
 
 
@@ -149,10 +152,9 @@ def of_digits(judge: Judge, samples: Tensor, labels: Tensor | None = None) -> di
     with torch.no_grad():
         features = judge.net.features(samples)
         classes = judge.net.head(features).argmax(1)
-    precision, recall = measures.precision_and_recall(judge.real, features)
-    told = {**judge(samples), "kd_digits_cnn": measures.kernel_distance(judge.real, features)}
+    told = {**judge(samples), "kd_digits_cnn": kernel_distance(judge.real, features)}
     obeyed = {} if labels is None else {"obeyed": float((classes == labels).double().mean())}
-    return {**told, "precision": precision, "recall": recall, **obeyed}
+    return {**told, **PrecisionRecall()(judge.real, features), **obeyed}
 
 
 def judge_of_digits() -> Judge:
@@ -230,7 +232,7 @@ def one_of_stacked(asked: argparse.Namespace, judge: Judge, name: str, seed: int
     counts = torch.bincount(numbers, minlength=1000).double()
     if asked.grids:
         save_grid(samples.flatten(0, 1)[:, None], asked.grids / f"stacked-{name.split(',')[0]}-{seed}.png")
-    told = {"modes": int((counts > 0).sum()), "reverse_kl": measures.divergence(counts)}
+    told = {"modes": int((counts > 0).sum()), "reverse_kl": divergence(counts)}
     return [{"who": name, "seed": seed, **run.cost(), "words": list(words), **told}]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -25,7 +25,18 @@ GANREG_API = 1
 OLDEST_API = 1
 """The oldest version whose plugins still load."""
 
-Kind = Literal["generator", "discriminator", "loss", "regularizer", "augmentation", "optimizer", "dataset", "metric", "tracker"]
+Kind = Literal[
+    "generator",
+    "discriminator",
+    "loss",
+    "regularizer",
+    "augmentation",
+    "optimizer",
+    "dataset",
+    "extractor",
+    "metric",
+    "tracker",
+]
 PLURALS: dict[Kind, str] = {
     "generator": "generators",
     "discriminator": "discriminators",
@@ -34,6 +45,7 @@ PLURALS: dict[Kind, str] = {
     "augmentation": "augmentations",
     "optimizer": "optimizers",
     "dataset": "datasets",
+    "extractor": "extractors",
     "metric": "metrics",
     "tracker": "trackers",
 }
@@ -44,6 +56,7 @@ GIVEN: dict[Kind, tuple[str, ...]] = {
     "discriminator": ("spec",),
     "augmentation": ("spec",),
     "optimizer": ("params",),
+    "extractor": ("spec",),
     "tracker": ("run_dir",),
 }
 """What the caller of a factory passes by position; every other parameter is a setting."""
@@ -341,6 +354,52 @@ class Tracker(Protocol):
     def finish(self, status: str) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """What is left of features that were counted and not kept: how many, their mean [F], their covariance [F, F], in float64.
+
+    The covariance divides by `count - 1`.
+    """
+
+    count: int
+    mean: Tensor
+    covariance: Tensor
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """`build(spec, **settings)`: samples [N, *spec.shape] in spec.value_range -> features [N, F] float32, the same each time.
+
+    Sample by sample: what else is in the batch changes nothing.  Random weights come from a seed of its own among the settings.
+    `fingerprint()` is a text that changes when its weights or settings do: features under one are comparable.
+
+    Optional: `class_logits(features) -> [N, K]`, logits of classes; `resize`, text, how samples are brought to its size;
+    `to(device)`, as an nn.Module has it; `note`, text: what its numbers do not say.
+    """
+
+    def __call__(self, samples: Tensor) -> Tensor: ...
+
+    def fingerprint(self) -> str: ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """`build(**settings)`: features of reals [M, F] and of fakes [N, F], float32 -> a number, or several by name.
+
+    `higher_is_better` is about the number, or the first one of several, which names the best checkpoint; the optional mapping
+    `directions` says it of others that differ.  It draws random numbers from a seed of its own alone.  ValueError, or a value
+    that is not finite, says that there is none; what it says is told, and training goes on.
+
+    Optional: `of_moments(real, fake)`, the same from `Moments`: no feature is kept then, however many samples there are.
+    `works_on = "class_logits"`: it is given class logits [M, K] and [N, K] instead; `extractor`, the name of the only extractor
+    that it works with; `prepare(dataset)`, called once before; ValueError there says that it is not for such data.
+    """
+
+    higher_is_better: bool
+
+    def __call__(self, real: Tensor, fake: Tensor) -> float | Mapping[str, float]: ...
+
+
 class Observer:
     """Someone who watches a run from the main process; random numbers drawn here do not touch training.
 
@@ -357,6 +416,9 @@ class Observer:
 
     def saved(self, path: Path) -> None:
         """A checkpoint was written."""
+
+    def measured(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Metrics were measured: each row as evaluations.jsonl has it."""
 
     def finished(self, status: str) -> None:
         """The run ended: "done", "stopped", "interrupted" or "failed"."""

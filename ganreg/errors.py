@@ -97,7 +97,7 @@ class ConfigFileError(UsageError):
 
 
 class MismatchError(UsageError):
-    """Generator, discriminator and data do not fit each other."""
+    """Generator, discriminator and data do not fit each other; or a metric and its features; or two protocols."""
 
     code = "GR106"
 

@@ -276,7 +276,8 @@ _MUST_HAVE: dict[Kind, tuple[str, ...]] = {
     "augmentation": ("__call__",),
     "optimizer": ("step", "state_dict", "param_groups"),
     "dataset": ("spec", "__len__", "__getitem__", "fingerprint"),
-    "metric": ("higher_is_better",),
+    "extractor": ("__call__", "fingerprint"),
+    "metric": ("__call__", "higher_is_better"),
     "tracker": ("start", "scalars", "images", "finish"),
 }
 

@@ -1,6 +1,7 @@
-"""The statistics vector that comes with every loss: its definition in plain torch.
+"""Statistics in plain torch: the vector that comes with every loss, and the moments of features.
 
-Slots and order are `contracts.STATISTICS`.  The fused kernels return the same vector from the pass that makes the loss.
+Slots and order of the vector are `contracts.STATISTICS`.  The fused kernels return the same one from the pass that makes the
+loss.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganreg.contracts import STATISTICS
+from ganreg.contracts import STATISTICS, Moments
 
 NAN = float("nan")
 
@@ -37,3 +38,47 @@ def logit_statistics(real_logits: Tensor | None, fake_logits: Tensor | None, val
         finite = finite & torch.isfinite(fake).all()
     slots["finite"] = finite.to(wide)
     return torch.stack([slots[name] for name in STATISTICS]).to(torch.float32)
+
+
+class RunningMoments:
+    """Mean and covariance of features that come in batches; memory does not grow with their number.
+
+    Batches are merged by the difference of their means, so that nothing is lost where the mean is far from 0.
+
+    Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._mean = torch.zeros(0, dtype=torch.float64)
+        self._spread = torch.zeros(0, 0, dtype=torch.float64)  # sum of products of differences from the mean
+
+    def add(self, features: Tensor) -> None:
+        """Features [N, F]."""
+        batch = features.detach().to("cpu", torch.float64)
+        if not len(batch):
+            return
+        mean = batch.mean(0)
+        centred = batch - mean
+        spread = centred.T @ centred
+        if not self.count:
+            self.count, self._mean, self._spread = len(batch), mean, spread
+            return
+        total = self.count + len(batch)
+        shift = mean - self._mean
+        self._spread += spread + torch.outer(shift, shift) * (self.count * len(batch) / total)
+        self._mean = self._mean + shift * (len(batch) / total)
+        self.count = total
+
+    def result(self) -> Moments:
+        """Of all so far.  Raises ValueError for fewer than two."""
+        if self.count < 2:
+            raise ValueError(f"expected two samples or more, got {self.count}")
+        return Moments(self.count, self._mean.clone(), self._spread / (self.count - 1))
+
+
+def moments_of(features: Tensor) -> Moments:
+    """Features [N, F] that are all at hand.  Raises ValueError for fewer than two."""
+    running = RunningMoments()
+    running.add(features)
+    return running.result()

@@ -7,7 +7,7 @@ from ganreg.contracts import GAN, GIVEN, KINDS, PLURALS, Component, DataSpec, Lo
 
 
 def test_every_kind_has_a_plural_and_what_is_given_belongs_to_a_kind():
-    assert len(set(PLURALS.values())) == len(KINDS) == 9
+    assert len(set(PLURALS.values())) == len(KINDS) == 10
     assert set(GIVEN) < set(KINDS)
 
 

@@ -214,7 +214,11 @@ def test_every_folder_of_parts_holds_only_parts_that_are_offered():
         "ganreg.components.datasets.labels",
         "ganreg.components.datasets.picture_set",
         "ganreg.components.datasets.pictures",
+        "ganreg.components.extractors.fidelity",
+        "ganreg.components.extractors.fingerprint",
+        "ganreg.components.extractors.resize",
         "ganreg.components.losses.softplus",
+        "ganreg.components.metrics.neighbours",
         "ganreg.components.optimizers.common",
         "ganreg.components.regularizers.input_gradient",
     }

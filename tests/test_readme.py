@@ -25,7 +25,7 @@ def commands() -> list[list[str]]:
 
 
 def about_a_run(words: list[str]) -> bool:
-    return "--resume" in words or words[0] == "sample"
+    return "--resume" in words or words[0] in ("sample", "evaluate")
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_the_commands_about_a_finished_run_work(place: Path, capsys: pytest.Capt
     assert run(["train", "--generator", "mlp", "--dataset", "gaussians", "--steps", "4", "--quiet"]) == 0
     about = [words for words in commands() if about_a_run(words)]
 
-    assert len(about) == 2
+    assert len(about) == 3
     for words in about:
         shorter = ["6" if word == "12000" else word for word in words]
         assert run(shorter) == 0, capsys.readouterr().err

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ganreg.contracts import STATISTICS
-from ganreg.statistics import logit_statistics
+from ganreg.statistics import RunningMoments, logit_statistics, moments_of
 
 VALUE = torch.tensor(1.0)
 
@@ -78,3 +78,20 @@ def test_many_half_precision_logits_do_not_overflow_their_mean():
 def test_no_logits_at_all_are_refused():
     with pytest.raises(ValueError, match="expected real or fake logits, got neither"):
         logit_statistics(None, None, VALUE)
+
+
+def test_moments_in_batches_are_those_of_all_at_once():
+    features = torch.randn(57, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.01 + 1e3
+    running = RunningMoments()
+    for batch in features.split([1, 20, 0, 36]):
+        running.add(batch)
+    told = running.result()
+
+    assert told.count == 57
+    torch.testing.assert_close(told.mean, features.mean(0), rtol=1e-12, atol=0)
+    torch.testing.assert_close(told.covariance, features.T.cov(), rtol=1e-8, atol=0)
+
+
+def test_one_sample_has_no_covariance():
+    with pytest.raises(ValueError, match="expected two samples or more, got 1"):
+        moments_of(torch.zeros(1, 3))

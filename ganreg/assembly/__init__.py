@@ -13,11 +13,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from ganreg import registry as registries
 from ganreg import settings as settings_of
+from ganreg.assembly import metrics as metrics_of
 from ganreg.assembly.config import SCHEMA_VERSION, Choice, Config, plugin_files
 from ganreg.assembly.launch import Result, launch
 from ganreg.assembly.ready import Parts, ready
 from ganreg.assembly.trackers import available, chosen, given, told
-from ganreg.contracts import GAN, Augmentation, DataSpec, Kind, Loss, Observer, Regularizer, Tracker
+from ganreg.contracts import GAN, Augmentation, DataSpec, Extractor, Kind, Loss, Metric, Observer, Regularizer, Tracker
 from ganreg.engine import rundir
 from ganreg.engine.data import Source, source_of
 from ganreg.engine.run import Run
@@ -64,6 +65,12 @@ def train_gan(
     out: str | Path | None = None,
     observers: Sequence[Observer] = (),
     trackers: Sequence[str | Tracker] = (),
+    metrics: Sequence[str | Metric] = (),
+    extractor: str | Extractor | None = None,
+    metric_every: int = 1000,
+    metric_samples: int = 2000,
+    metric_reals: int = 10_000,
+    metric_timeout: float = 1800.0,
     progress: bool = True,
     log_every: int = 50,
     sample_every: int | None = None,
@@ -82,6 +89,8 @@ def train_gan(
     Returns the trained networks, the averaged generator `ema`, and `history`, a list per value: step, loss_d, loss_g, d_real, …
     `init_from` is a run, or a checkpoint, whose weights are the first ones where they fit.
     `trackers` show the run elsewhere; one that is named ("tensorboard") keeps what it needs in the run directory.
+    `metrics` are measured every `metric_every` steps in the features of `extractor` (None: what suits the data), and told in
+    the result's `evaluations`; the checkpoint that is best by the first of them stays.
     With `out` a run directory is written; without, nothing.  The same seed and threads give the same result on a CPU.
     Raises SettingsError (also a ValueError) and other GanregErrors; TypeError for what is no dataset.
     """
@@ -123,6 +132,10 @@ def train_gan(
         "sample_every": sample_every,
         "checkpoint_every": checkpoint_every,
         "keep": keep,
+        "metric_every": metric_every,
+        "metric_samples": metric_samples,
+        "metric_reals": metric_reals,
+        "metric_timeout": metric_timeout,
     }
     settings = RunSettings(**settings_of.validate(settings_of.model_of(RunSettings), asked, owner="train_gan"))
     if (epochs is None) == (steps is None):
@@ -141,6 +154,8 @@ def train_gan(
             "augmentation": _part("augmentation", augmentation, source.spec) if augmentation is not None else None,
         }
         penalties = [_part("regularizer", one) for one in regularizers]
+        measured = metrics_of.given(metrics)
+        features = metrics_of.extractor_of(extractor, measured, source)
         parts = Parts(
             gan=GAN(made["generator"], made["discriminator"]),
             source=source,
@@ -149,6 +164,8 @@ def train_gan(
             regularizers=penalties,
             augmentation=made["augmentation"],
             trackers=wanted,
+            metrics=measured,
+            extractor=features,
         )
         model = settings_of.model_of(RunSettings)
         config = {
@@ -156,7 +173,9 @@ def train_gan(
             "recipe": None,
             "plugin_files": plugin_files(registry),
             **{key: _told(part) for key, part in made.items()},
+            "extractor": registries.made_as(features[1]) if features is not None else None,
             "regularizers": [_told(one) for one in penalties],
+            "metrics": metrics_of.told(measured),
             "trackers": told(trackers),
             **settings_of.plain(model, {name: getattr(settings, name) for name in asked}),
         }
@@ -227,6 +246,9 @@ def _parts(config: Config) -> Parts:
     dataset, generator, discriminator = (_must(choices[key]) for key in ("dataset", "generator", "discriminator"))
     source = source_of(dataset.build())
     augmentation = choices["augmentation"]
+    with torch.random.fork_rng(devices=[]):
+        measured = metrics_of.chosen(config.metrics)
+        features = metrics_of.extractor_of(choices["extractor"], measured, source)
     return Parts(
         gan=GAN(generator.build(source.spec), discriminator.build(source.spec)),
         source=source,
@@ -238,6 +260,8 @@ def _parts(config: Config) -> Parts:
         regularizers=[choice.build() for choice in config.regularizers],
         augmentation=augmentation.build(source.spec) if augmentation is not None else None,
         trackers=chosen(config.trackers),
+        metrics=measured,
+        extractor=features,
     )
 
 

@@ -22,6 +22,12 @@ FREE = frozenset(
         "on_imbalance",
         "plugin_files",
         "trackers",
+        "metrics",
+        "extractor",
+        "metric_every",
+        "metric_samples",
+        "metric_reals",
+        "metric_timeout",
     }
 )
 

@@ -31,11 +31,15 @@ SINGLE: dict[str, Kind] = {
     "generator_optimizer": "optimizer",
     "discriminator_optimizer": "optimizer",
     "augmentation": "augmentation",
+    "extractor": "extractor",
 }
 """Keys of a configuration that choose one component, and its kind."""
 
-SEVERAL: dict[str, Kind] = {"regularizers": "regularizer", "trackers": "tracker"}
+SEVERAL: dict[str, Kind] = {"regularizers": "regularizer", "metrics": "metric", "trackers": "tracker"}
 """Keys that hold a list of components, and their kind; `regularizer: {r1: {weight: 1}}` speaks to one in the list."""
+
+OPTIONAL: tuple[Kind, ...] = ("augmentation", "extractor")
+"""Kinds that a run may be without."""
 
 DEFAULTS: dict[str, Any] = {
     "dataset": {"name": "digits"},
@@ -44,8 +48,10 @@ DEFAULTS: dict[str, Any] = {
     "generator_optimizer": {"name": "adam"},
     "discriminator_optimizer": {"name": "adam"},
     "regularizers": [],
+    "metrics": [],
     "trackers": [],
     "augmentation": None,
+    "extractor": None,
 }
 DEFAULT_STEPS = 2000
 
@@ -80,6 +86,7 @@ class Config:
     plugin_files: Mapping[str, str] = field(default_factory=dict)
     recipe: str | None = None
     inferred: Sequence[str] = field(default_factory=tuple)
+    metrics: Sequence[Choice] = ()
     trackers: Sequence[Choice] = ()
 
     def plain(self) -> dict[str, Any]:
@@ -139,6 +146,7 @@ def resolve(layers: Sequence[Document], registry: Registry, *, resumed: bool = F
         plugin_files(registry),
         recipe,
         inferred,
+        several["metrics"],
         several["trackers"],
     )
 
@@ -327,7 +335,7 @@ def _matching_discriminator(generator: str | None, registry: Registry) -> str:
 
 
 def _choose(kind: Kind, chosen: _Chosen, registry: Registry, errors: list[SettingsError]) -> Choice | None:
-    if chosen.name is None and not chosen.values and kind == "augmentation":
+    if chosen.name is None and not chosen.values and kind in OPTIONAL:
         return None
     place = chosen.places.get("name", "")
     if not isinstance(chosen.name, str):

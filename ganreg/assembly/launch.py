@@ -23,6 +23,7 @@ from ganreg.engine.observers import Observers
 from ganreg.engine.observers.agreement import Agreement
 from ganreg.engine.observers.checkpoints import Checkpoints
 from ganreg.engine.observers.history import History
+from ganreg.engine.observers.measures import Measures, WaitForMeasures
 from ganreg.engine.observers.progress import ProgressLine
 from ganreg.engine.observers.samples import SampleGrids
 from ganreg.engine.observers.trackers import Trackers
@@ -38,13 +39,17 @@ from ganreg.registry import Registry
 
 @dataclass
 class Result:
-    """What came of a run; `ema` is the averaged generator, `run_dir` None when nothing was written."""
+    """What came of a run; `ema` is the averaged generator, `run_dir` None when nothing was written.
+
+    `evaluations` are what its metrics measured, in the form of evaluations.jsonl.
+    """
 
     gan: GAN
     ema: nn.Module | None
     history: dict[str, list[float]]
     run_dir: Path | None
     status: str
+    evaluations: list[dict[str, Any]] = field(default_factory=list)
     observing_seconds: float = field(default=0.0, repr=False)
 
 
@@ -111,13 +116,18 @@ def _run(
     with watched, recorded(run, registry, out=out, resumed=resumed, numbered=numbered, steal=steal) as writers:
         plugins = registry.plugins.answers("ganreg_observers", Observer, run=run)
         dog = Watchdog(stops=run.settings.on_imbalance == "stop")
+        measures = _measures(run, writers)
         shows = [*([ProgressLine()] if progress else []), dog, *observers]
-        watching = [*_tracking(run, parts, writers), *shows, *writers, *(offer.record for offer in plugins)]
-        told = Observers(run, [history, *([Agreement()] if together else []), *(watching if work.ranks.is_main else [])])
+        watching = [*_tracking(run, parts, writers), *shows, *measures, *writers, *(offer.record for offer in plugins)]
+        others = [WaitForMeasures(run.settings.metric_every)] if measures else []
+        every = [history, *([Agreement()] if together else [])]
+        told = Observers(run, [*every, *(watching if work.ranks.is_main else others)])
         told.origins = {id(offer.record): offer.plugin.named for offer in plugins}
         for writer in writers:
             if isinstance(writer, Checkpoints):
                 writer.tell = told.saved
+        for one in measures:
+            one.tell = told.measured
         status = "failed"
         try:
             told.started()
@@ -139,7 +149,16 @@ def _run(
                 to_use(optimizer)
         work.signals.raise_if_ending()
     run.refresh()
-    return Result(parts.gan, _average(run), history.values, run.directory, status, told.seconds)
+    rows = [row for one in measures for row in one.rows]
+    return Result(parts.gan, _average(run), history.values, run.directory, status, rows, told.seconds)
+
+
+def _measures(run: Run, writers: Sequence[Observer]) -> list[Measures]:
+    """Who measures, where there is something to measure; the saver keeps the best."""
+    if run.measuring is None:
+        return []
+    saver = next((one for one in writers if isinstance(one, Checkpoints)), None)
+    return [Measures(run.measuring, run.settings.metric_every, run.directory, saver)]
 
 
 def _tracking(run: Run, parts: Parts, writers: list[Observer]) -> list[Observer]:

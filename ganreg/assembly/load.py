@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from ganreg.assembly import exported
 from ganreg.assembly.versions import check_offered
 from ganreg.contracts import DataSpec
 from ganreg.engine import checkpoint
-from ganreg.engine.sampling import Labels, sample, tells_classes_apart
+from ganreg.engine.sampling import Labels, sample, stream, tells_classes_apart
 from ganreg.errors import CheckpointError, PluginError, UsageError
 
 
@@ -28,6 +28,10 @@ class Trained:
     spec: DataSpec
     labels: Labels
     path: Path
+    step: int = 0
+    images: int = 0
+    weights: str = "ema"
+    """ "ema", or "raw" where no average was kept."""
 
     @property
     def device(self) -> torch.device:
@@ -46,6 +50,10 @@ class Trained:
         """
         self.check_classes(classes)
         return sample(self.generator, count, labels=self.labels, seed=seed, device=self.device, classes=classes)
+
+    def stream(self, count: int, *, seed: int) -> Iterator[Tensor]:
+        """The same samples as batches [N, *spec.shape], for more than fit into memory."""
+        return stream(self.generator, count, labels=self.labels, seed=seed, device=self.device)
 
     def check_classes(self, classes: Sequence[int]) -> None:
         """Raises UsageError for a class that the data did not have, or where the generator does not tell classes apart."""
@@ -101,7 +109,8 @@ def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
     _fill(generator, files.get("ema", files["generator"]), chosen)
     shares = values.get("label_shares")
     labels = Labels(torch.tensor(shares, dtype=torch.float64)) if shares else Labels()
-    return Trained(generator.eval().to(device), spec, labels, chosen)
+    weights = "ema" if "ema" in files else "raw"
+    return Trained(generator.eval().to(device), spec, labels, chosen, values["step"], values["images"], weights)
 
 
 def _of_export(path: Path, device: str) -> Trained:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganreg import registry as registries
+from ganreg.assembly import metrics
 from ganreg.assembly.changes import refuse_changes
 from ganreg.assembly.environment import devices
 from ganreg.assembly.trackers import Wanted
@@ -26,6 +27,7 @@ from ganreg.engine.data import Batches, Source, labels_of
 from ganreg.engine.data import check as check_data
 from ganreg.engine.distributed import Ranks
 from ganreg.engine.gate import Gate, without_flag
+from ganreg.engine.measuring import Named
 from ganreg.engine.modes import to_train
 from ganreg.engine.networks import Player
 from ganreg.engine.precision import Precision, Scaler, resolve
@@ -78,6 +80,8 @@ class Parts:
     regularizers: Sequence[Any] = ()
     augmentation: Any = None
     trackers: Sequence[Wanted] = ()
+    metrics: Sequence[Named] = ()
+    extractor: tuple[str, Any] | None = None  # its name, and what was built
 
 
 def device_of(name: str) -> torch.device:
@@ -135,6 +139,7 @@ def ready(
         ranks=ranks,
         precision=work.precision.name,
         origins=origins(config, registries.current()),
+        measuring=metrics.of_run(parts.metrics, parts.extractor, parts.source, settings, device),
         notes=notes,
     )
     if resume is not None:

@@ -14,7 +14,7 @@ from ganreg.errors import CheckpointError, PluginError
 from ganreg.registry import Registry
 
 KINDS = {
-    **{kind: kind for kind in ("dataset", "generator", "discriminator", "loss", "augmentation")},
+    **{kind: kind for kind in ("dataset", "generator", "discriminator", "loss", "augmentation", "extractor")},
     **{f"{network}_optimizer": "optimizer" for network in ("generator", "discriminator")},
 }
 """The kind of part that each key of a configuration names."""
@@ -23,7 +23,7 @@ KINDS = {
 def origins(config: Mapping[str, Any], registry: Registry) -> dict[str, str]:
     """ "loss.hinge" -> "ganreg 0.1.0": the distribution and version that each part came with."""
     named = [(kind, config.get(key)) for key, kind in KINDS.items()]
-    named += [("regularizer", one) for one in config.get("regularizers") or ()]
+    named += [(kind, one) for kind in ("regularizer", "metric") for one in config.get(f"{kind}s") or ()]
     return {
         f"{kind}.{part['name']}": registry.part(cast("Any", kind), part["name"]).origin
         for kind, part in named

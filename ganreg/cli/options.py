@@ -35,12 +35,14 @@ CHOOSING: dict[str, Kind] = {
     "optimizer": "optimizer",
     "generator_optimizer": "optimizer",
     "discriminator_optimizer": "optimizer",
+    "extractor": "extractor",
 }
 """Keys of a configuration that are options taking a component's name."""
 
 LISTED: dict[Kind, str] = {
     "regularizer": "a penalty on one network; repeats",
     "tracker": "where the run is shown, too; repeats",
+    "metric": "measured every --metric-every steps, the first names the best checkpoint; repeats",
 }
 """Kinds of which a run may have several, each an option that repeats."""
 
@@ -158,6 +160,7 @@ def choosing_options() -> list[Option]:
         "discriminator": "the network that judges; the generator's namesake where there is one",
         "generator": "the network that makes samples",
         "loss": "what both players want",
+        "extractor": "the features that metrics compare  [those that suit the data]",
     }
     named: list[Option] = [NameOption(key, kind, helps[key]) for key, kind in CHOOSING.items()]
     return [*named, *(ListOption(kind, kind, told, multiple=True) for kind, told in LISTED.items())]

@@ -42,6 +42,7 @@ class Asked:
     truncation: float | None
     out: Path | None
     separate: Path | None
+    best: bool
     force: bool
     show: bool
 
@@ -89,6 +90,7 @@ class Asked:
     metavar="DIR",
     help="one PNG file for each sample, in a new or empty directory",
 )
+@click.option("--best", is_flag=True, help="of the checkpoint that was best by the run's first --metric")
 @click.option("--force", is_flag=True, help="overwrite what --out names")
 @click.pass_context
 def sample(context: click.Context, /, run: str, **said: object) -> None:
@@ -102,10 +104,11 @@ def sample(context: click.Context, /, run: str, **said: object) -> None:
     _check_together(asked)
     sample_files.check_targets(asked.out, asked.separate, force=asked.force, animated=asked.interpolate is not None)
     directory = runs.find(run)
+    from ganreg.assembly.evaluation import chosen_checkpoint
     from ganreg.assembly.load import load_trained
     from ganreg.assembly.sampling import samples
 
-    trained = load_trained(directory)
+    trained = load_trained(chosen_checkpoint(directory, use_best=asked.best))
     wish = _wish(asked, trained)
     if asked.interpolate and not trained.spec.is_image:
         raise UsageError("these samples are no pictures, which an animation needs", at="--interpolate", fix="leave it out")

@@ -35,7 +35,7 @@ def schema(context: click.Context) -> None:
 
 def schema_of(registry: Registry) -> Schema:
     """Keys of a run, and for each kind of component its names with their settings."""
-    from ganreg.assembly.config import SCHEMA_VERSION, SEVERAL, SINGLE
+    from ganreg.assembly.config import OPTIONAL, SCHEMA_VERSION, SEVERAL, SINGLE
 
     definitions: dict[str, Schema] = {}
     properties: dict[str, Schema] = {
@@ -46,7 +46,8 @@ def schema_of(registry: Registry) -> Schema:
     for key, kind in {**SINGLE, "optimizer": "optimizer"}.items():
         definitions[kind] = _choice(registry, kind, definitions)
         properties[key] = {"$ref": f"#/$defs/{kind}"}
-    properties["augmentation"] = {"anyOf": [properties["augmentation"], {"type": "null"}]}
+    for key in OPTIONAL:
+        properties[key] = {"anyOf": [properties[key], {"type": "null"}]}
     for key, kind in SEVERAL.items():
         definitions[kind] = _choice(registry, kind, definitions)
         properties[key] = {"type": "array", "items": {"$ref": f"#/$defs/{kind}"}}

@@ -119,8 +119,19 @@ def _decided(config: Config, run: Run, out: Path) -> list[str]:
         *(f"init: {note}" for note in run.notes),
         f"device: {run.state.device}{_several(run)}; precision: {run.precision}",
         *(f"tracker {where}" for where in run.shown),
+        *_measured(run),
         f"run: {out}",
     ]
+
+
+def _measured(run: Run) -> list[str]:
+    one = run.measuring
+    if one is None:
+        return []
+    names = ", ".join(named.name for named in one.metrics)
+    how = f"{one.n_fake:,} fakes beside {one.n_real:,} reals in features of {one.extractor_name}"
+    lines = [f"metrics: {names}, every {run.settings.metric_every} steps: {how}"]
+    return [*lines, f"note: {one.note}"] if one.note else lines
 
 
 def _several(run: Run) -> str:

@@ -298,6 +298,89 @@ def ganreg_components() -> Iterable[Component]:
     )
     yield Component("tracker", "wandb", f"{parts}.trackers.wandb:WeightsAndBiases", "Weights & Biases, online or offline.")
     yield Component("tracker", "mlflow", f"{parts}.trackers.mlflow:MLflow", "An MLflow server, or a store on this machine.")
+    yield Component(
+        "metric",
+        "frechet-distance",
+        f"{parts}.metrics.frechet_distance:FrechetDistance",
+        "Of Gaussians with the features' moments; FID's formula.",
+        paper="1706.08500",
+    )
+    yield Component(
+        "metric",
+        "kernel-distance",
+        f"{parts}.metrics.kernel_distance:KernelDistance",
+        "Squared mean discrepancy, unbiased; KID's formula.",
+        paper="1801.01401",
+    )
+    yield Component(
+        "metric",
+        "precision-recall",
+        f"{parts}.metrics.precision_recall:PrecisionRecall",
+        "Fakes among reals, and reals among fakes.",
+        paper="1904.06991",
+    )
+    yield Component(
+        "metric",
+        "density-coverage",
+        f"{parts}.metrics.density_coverage:DensityCoverage",
+        "The same, which no outlier flatters.",
+        paper="2002.09797",
+    )
+    yield Component(
+        "metric",
+        "inception-score",
+        f"{parts}.metrics.inception_score:InceptionScore",
+        "Classes surely told apart, and all of them made.",
+        paper="1606.03498",
+    )
+    yield Component(
+        "metric",
+        "memorization",
+        f"{parts}.metrics.memorization:Memorization",
+        "Whether fakes copy what was trained on.",
+        paper="2004.05675",
+    )
+    yield Component(
+        "metric",
+        "mode-coverage",
+        f"{parts}.metrics.mode_coverage:ModeCoverage",
+        "Modes found among known Gaussians.",
+        paper="1705.07761",
+    )
+    yield Component(
+        "extractor",
+        "digits-cnn",
+        f"{parts}.extractors.digits_cnn:DigitsCNN",
+        "A small reader of digits, in the package.",
+    )
+    yield Component(
+        "extractor",
+        "random-conv",
+        f"{parts}.extractors.random_conv:RandomConv",
+        "Convolutions that learnt nothing; for any pictures.",
+        paper="2002.09797",
+    )
+    yield Component(
+        "extractor",
+        "pixels",
+        f"{parts}.extractors.pixels:Pixels",
+        "The samples themselves; for points.",
+        paper="1801.03924",
+    )
+    yield Component(
+        "extractor",
+        "inception",
+        f"{parts}.extractors.inception:Inception",
+        "The network of the FID; ganreg[fidelity] and its weights.",
+        paper="1512.00567",
+    )
+    yield Component(
+        "extractor",
+        "dinov2",
+        f"{parts}.extractors.dinov2:DINOv2",
+        "DINOv2; ganreg[fidelity], its weights and code.",
+        paper="2304.07193",
+    )
 
 
 @hookimpl

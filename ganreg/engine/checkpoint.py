@@ -156,8 +156,8 @@ def newest(run_dir: Path, only: tuple[str, ...] | None = None) -> tuple[Path, Lo
     raise damages[0]
 
 
-def rotate(newest: Path, keep: int) -> None:
-    """Remove all but `keep` up to the newest, which was just written, once that is known to be whole.
+def rotate(newest: Path, keep: int, spared: int | None = None) -> None:
+    """Remove all but `keep` up to the newest, which was just written, once that is known to be whole; never step `spared`.
 
     What lies beyond it is a damaged one that was passed over: its step will come again.  Raises CheckpointError.
     """
@@ -166,6 +166,8 @@ def rotate(newest: Path, keep: int) -> None:
         return
     verify(newest)
     for path in found[:-keep]:
+        if step_of(path) == spared:
+            continue
         durable.fail_point("rotate")
         gone = path.with_name(f".{path.name}.gone")
         path.rename(gone)  # a directory with its final name is whole, even while it is removed

@@ -49,6 +49,7 @@ class Ranks:
     seed: int = 0
     watch: Any = field(default=None, repr=False)  # a gloo group, for barriers and for plain values
     _rooms: dict[tuple[str, int], Tensor] = field(default_factory=dict, repr=False, compare=False)
+    _patient: dict[float, Any] = field(default_factory=dict, repr=False, compare=False)  # groups by their time limits
 
     @property
     def is_main(self) -> bool:
@@ -121,6 +122,25 @@ class Ranks:
                         at=f"rank {rank}",
                         fix="start every rank with the same command, code, data and devices",
                     )
+
+    def be_patient(self, seconds: float) -> None:
+        """Before the first `wait` of so many seconds, on every rank: a group has one time limit for all that it does."""
+        if self.size > 1 and seconds not in self._patient:
+            with self._named("a group with a time limit of its own was made"):
+                self._patient[seconds] = dist.new_group(backend="gloo", timeout=timedelta(seconds=seconds))
+
+    def wait(self, what: str, *, seconds: float) -> None:
+        """Until every rank is here, which may take longer than the common timeout.  Raises RankError, which says what for."""
+        if self.size == 1:
+            return
+        try:
+            dist.monitored_barrier(self._patient[seconds], timeout=timedelta(seconds=seconds))
+        except RuntimeError as error:
+            raise RankError(
+                f"a rank was gone, or late by more than {seconds:g} s, while {what}",
+                at=f"rank {self.rank}",
+                fix="look at that rank's own output; a slow metric may need a longer --metric-timeout",
+            ) from error
 
     def main_says(self, wanted: bool) -> bool:
         """The main rank's word, on every rank."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -16,12 +16,13 @@ from ganreg import __version__
 from ganreg.contracts import GAN, DataSpec
 from ganreg.engine.distributed import ALONE, Ranks
 from ganreg.engine.modes import in_use
-from ganreg.engine.sampling import Labels, refresh, sample
+from ganreg.engine.sampling import Labels, refresh, sample, stream
 from ganreg.engine.settings import RunSettings as RunSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ganreg.engine.measuring import Measuring
     from ganreg.engine.state import State
 
 
@@ -44,6 +45,7 @@ class Run:
 
     word: str = ""  # the watchdog's last, while it holds
     shown: list[str] = field(default_factory=list)  # where trackers show it
+    measuring: Measuring | None = None  # what is measured while it trains
     notes: Sequence[str] = ()  # what was taken from elsewhere, for whoever starts it
     labels: Labels = field(default_factory=Labels)
     origins: Mapping[str, str] = field(default_factory=dict)  # "loss.hinge" -> the distribution and version it came with
@@ -63,6 +65,12 @@ class Run:
         self.refresh()
         with in_use(self.state.optimizers["generator"]) if self.state.ema is None else nullcontext():
             return sample(self.averaged, count, labels=self.labels, seed=seed, device=self.state.device)
+
+    def samples(self, count: int, *, seed: int) -> Iterator[Tensor]:
+        """The same as batches [N, *spec.shape], for more than fit into memory."""
+        self.refresh()
+        with in_use(self.state.optimizers["generator"]) if self.state.ema is None else nullcontext():
+            yield from stream(self.averaged, count, labels=self.labels, seed=seed, device=self.state.device)
 
     def facts(self) -> dict[str, str]:
         """What every rank of the run must hold alike."""

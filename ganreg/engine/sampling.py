@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,29 +41,37 @@ class Labels:
         return torch.multinomial(self.shares.to(rng.device), count, replacement=True, generator=rng)
 
 
-@torch.no_grad()
 def sample(
     network: nn.Module, count: int, *, labels: Labels, seed: int, device: torch.device, classes: Sequence[int] = ()
 ) -> Tensor:
-    """`count` samples [count, *shape] that depend on the seed alone, in batches; the network stays in its mode.
+    """`count` samples [count, *shape] that depend on the seed alone, made in batches; the network stays in its mode.
 
     `classes` are the samples' labels, in turn, instead of drawn ones; the latents are the same either way.
     """
+    return torch.cat(list(stream(network, count, labels=labels, seed=seed, device=device, classes=classes)))
+
+
+def stream(
+    network: nn.Module, count: int, *, labels: Labels, seed: int, device: torch.device, classes: Sequence[int] = ()
+) -> Iterator[Tensor]:
+    """The samples of `sample` as batches [N, *shape], none of which is kept; between two the network is in its own mode."""
     num_classes = 0 if labels.shares is None else len(labels.shares)
     player = Player(network, role="generator", num_classes=num_classes)
     rng = torch.Generator(device).manual_seed(seed)
-    was_training = network.training
-    network.eval()
-    made = []
     for first in range(0, count, BATCH):  # whole batches, so that sample i does not depend on `count`
         z = torch.randn(BATCH, player.latent_dim, generator=rng, device=device)
         chosen = labels.draw(BATCH, rng)
         if classes:
             turn = torch.arange(first, first + BATCH).remainder(len(classes))
             chosen = torch.tensor(classes)[turn].to(device)
-        made.append(player(z, chosen))
-    network.train(was_training)
-    return torch.cat(made)[:count]
+        was_training = network.training
+        network.eval()
+        try:
+            with torch.no_grad():
+                made: Tensor = player(z, chosen)
+        finally:
+            network.train(was_training)
+        yield made[: count - first]
 
 
 @torch.no_grad()

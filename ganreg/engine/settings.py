@@ -55,7 +55,11 @@ class RunSettings:
     checkpoint_every: (
         Annotated[int, Field(ge=0, description="steps between checkpoints; 0: only the last; none: five a run")] | None
     ) = None
-    keep: Annotated[int, Field(ge=1, description="checkpoints that stay")] = 3
+    keep: Annotated[int, Field(ge=1, description="checkpoints that stay, beside the best by --metric")] = 3
+    metric_every: Annotated[int, Field(ge=1, le=10**9, description="steps between measurements by --metric")] = 1000
+    metric_samples: Annotated[Count, Field(description="fakes that a metric looks at")] = 2000
+    metric_reals: Annotated[Count, Field(description="reals that a metric looks at, where there are so many")] = 10_000
+    metric_timeout: Annotated[float, Field(gt=0, description="seconds that other ranks wait for a measurement")] = 1800.0
 
     def check_ranks(self, count: int) -> None:
         """Whether so many ranks can share a batch, each computing its part in pieces, and all else.  Raises SettingsError."""

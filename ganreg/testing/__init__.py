@@ -25,7 +25,7 @@ from ganreg import plugins as plugin_loader
 from ganreg import registry as registries
 from ganreg.contracts import Kind
 from ganreg.errors import GanregError, UnknownNameError, did_you_mean
-from ganreg.testing import common, losses, networks, others
+from ganreg.testing import common, losses, measures, networks, others
 from ganreg.testing.subject import Subject, expect
 
 BY_KIND: Mapping[Kind, Sequence[Callable[[Subject], None]]] = {
@@ -37,7 +37,8 @@ BY_KIND: Mapping[Kind, Sequence[Callable[[Subject], None]]] = {
     "augmentation": others.AUGMENTATION,
     "dataset": others.DATASET,
     "tracker": others.TRACKER,
-    "metric": others.METRIC,
+    "extractor": measures.EXTRACTOR,
+    "metric": measures.METRIC,
 }
 """What is asked of each kind, after `common.CHECKS`."""
 

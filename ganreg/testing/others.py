@@ -1,4 +1,4 @@
-"""What optimizers, regularizers, augmentations, data sets, trackers and metrics must do."""
+"""What optimizers, regularizers, augmentations, data sets and trackers must do."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def gives_the_same_sample_again(subject: Subject) -> None:
 
 DATASET = (holds_what_it_promises, has_a_lasting_fingerprint, gives_the_same_sample_again)
 
-# --- trackers and metrics ---------------------------------------------------------------------------------------------
+# --- trackers ---------------------------------------------------------------------------------------------------------
 
 
 TOLD = {"generator": {"name": "mlp", "hidden": [8, 8]}, "regularizers": [], "steps": 2, "ema": None, "tf32": True}
@@ -268,12 +268,3 @@ def _follows(tracker: Any, steps: Sequence[int]) -> None:
 
 
 TRACKER = (writes_nothing_before_it_starts, takes_a_whole_run, goes_on_in_the_same_run, says_where_it_is_looked_at)
-
-
-def says_which_way_is_better(subject: Subject) -> None:
-    """`higher_is_better`, so that the best checkpoint can be told."""
-    told = subject.made().higher_is_better
-    expect(isinstance(told, bool), f"higher_is_better must be True or False, is {told!r}")
-
-
-METRIC = (says_which_way_is_better,)

@@ -46,10 +46,19 @@ def faults(*layers, **options):
 def test_nothing_said_is_digits_dcgan_bce_and_adam_with_every_setting_written_out():
     said = plain()
 
-    assert [said[key] and said[key]["name"] for key in SINGLE] == ["digits", "dcgan", "dcgan", "bce", "adam", "adam", None]
+    assert [said[key] and said[key]["name"] for key in SINGLE] == [
+        "digits",
+        "dcgan",
+        "dcgan",
+        "bce",
+        "adam",
+        "adam",
+        None,
+        None,
+    ]
     assert said["generator"]["latent_dim"] == 100
     assert said["discriminator_optimizer"]["betas"] == [0.5, 0.999]
-    assert (said["schema_version"], said["recipe"], said["regularizers"]) == (1, None, [])
+    assert (said["schema_version"], said["recipe"], said["regularizers"], said["metrics"]) == (1, None, [], [])
     assert (said["steps"], said["epochs"], said["batch_size"]) == (DEFAULT_STEPS, None, 64)
     assert said["ema"] == {"half_life": 500_000.0, "ramp": 0.05}
 
@@ -324,7 +333,7 @@ def test_another_schema_version_is_refused(version):
     assert faults(f"schema_version: {version}")[0][1].startswith("schema_version must be 1, got ")
 
 
-@pytest.mark.parametrize("key", [key for key in SINGLE if key not in ("augmentation", "discriminator")])
+@pytest.mark.parametrize("key", [key for key in SINGLE if key not in ("augmentation", "discriminator", "extractor")])
 @pytest.mark.parametrize("value", ["null", "5", "[a]", "{name: null}"])
 def test_a_component_that_a_run_needs_must_have_a_name(key, value):
     ((place, told),) = faults(f"{key}: {value}")

@@ -47,7 +47,8 @@ def test_one_component_of_each_kind_passes_the_kit_and_all_of_them_train(run: Ru
     registry._current = None
     ran = run(*words, "--steps", "3", "--quiet")
 
-    assert OFFERED == ("generator", "discriminator", "loss", "regularizer", "augmentation", "optimizer", "dataset", "tracker")
+    networks = ["generator", "discriminator", "loss", "regularizer", "augmentation", "optimizer"]
+    assert list(OFFERED) == [*networks, "dataset", "extractor", "metric", "tracker"]
     assert ran.status == 0, ran.err
     assert all(f"--{kind} my-idea" in said for kind in OFFERED)
 
@@ -84,7 +85,7 @@ def test_every_word_of_the_template_bears_the_new_name(run: Run, place: Path):
         (["My_Idea"], 2, "a plugin's name has up to 60 lower case letters, digits and '-' between them, got 'My_Idea'"),
         (["x" * 61], 2, "up to 60 lower case letters"),
         (["builtin"], 3, "error[GR202]: a plugin named 'builtin' is there already: ganreg"),
-        (["x", "--kind", "metric"], 2, "'metric' is not one of"),
+        (["x", "--kind", "tracker"], 2, "'tracker' is not one of"),
         (["x", "--out", "."], 2, ". exists already"),
         (["x", "--out", "/dev/null/x"], 6, "error[GR501]: the plugin cannot be written"),
         (["../x"], 2, "got '../x'"),

@@ -328,6 +328,72 @@ class Undecided:
 
     higher_is_better = "maybe"
 
+    def __call__(self, real: Tensor, fake: Tensor) -> Any:
+        return real.mean()
+
+
+class Moody(Undecided):
+    """Another number each time."""
+
+    higher_is_better = True
+
+    def __call__(self, real: Tensor, fake: Tensor) -> Any:
+        return float(torch.rand(()))
+
+
+class TwoMinded(Undecided):
+    """Moments that tell another story."""
+
+    higher_is_better = True
+
+    def __call__(self, real: Tensor, fake: Tensor) -> Any:
+        return 1.0
+
+    def of_moments(self, real: Any, fake: Any) -> float:
+        return 2.0
+
+
+class Flat:
+    """An extractor that draws its weights from the global state."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        self.weights = torch.randn(spec.size, 3)
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        return samples.flatten(1) @ self.weights
+
+    def fingerprint(self) -> str:
+        return "flat"
+
+
+class Sociable(Flat):
+    """The mean of the batch is taken off."""
+
+    def __init__(self, spec: DataSpec) -> None: ...
+    def __call__(self, samples: Tensor) -> Tensor:
+        return samples.flatten(1) - samples.flatten(1).mean(0)
+
+
+class Blind(Sociable):
+    """Nothing of what it is shown."""
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        return torch.zeros(len(samples), 3)
+
+
+class Summed(Sociable):
+    """Class logits of the whole batch."""
+
+    def class_logits(self, features: Tensor) -> Tensor:
+        return features.sum(0)
+
+
+class Maps(Flat):
+    """No features, but maps."""
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        return samples
+
 
 BAD: Sequence[tuple[Kind, Callable[..., Any], str, str]] = [
     ("generator", WrongShape, "makes_samples_that_fit", r"must make samples \[4, 3, 32, 32\], made \[4, 3, 32, 1\]"),
@@ -362,6 +428,14 @@ BAD: Sequence[tuple[Kind, Callable[..., Any], str, str]] = [
     ("tracker", Beginner, "goes_on_in_the_same_run", "there is a log already"),
     ("tracker", Nowhere, "says_where_it_is_looked_at", "where must be text, is 7"),
     ("metric", Undecided, "says_which_way_is_better", "must be True or False, is 'maybe'"),
+    ("metric", Undecided, "gives_numbers", r"must be a float, is a Tensor: use float\(…\)"),
+    ("metric", Moody, "measures_the_same_again", "the same features give another number"),
+    ("metric", TwoMinded, "agrees_with_its_moments", "of_moments gives {'': 2.0}, the features give {'': 1.0}"),
+    ("extractor", Flat, "gives_the_same_again", "draw weights from a seed of your own"),
+    ("extractor", Sociable, "looks_at_each_sample_alone", "depend on the others in its batch"),
+    ("extractor", Blind, "tells_samples_apart", "two unlike samples have the same features"),
+    ("extractor", Summed, "gives_class_logits", r"class logits of 3 samples must be \[3, K\]"),
+    ("extractor", Maps, "gives_features", r"must be \[5, F\], are \[5, 3, 32, 32\]"),
     ("augmentation", Severed, "keeps_shape_and_gradient", "no gradient passes through it"),
 ]
 

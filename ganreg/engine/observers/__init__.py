@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +93,10 @@ class Observers:
         """A checkpoint was written."""
         self._tell(self.observers, lambda observer: observer.saved(path))
 
+    def measured(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Metrics were measured."""
+        self._tell(self.observers, lambda observer: getattr(observer, "measured", _nothing)(rows))
+
     def rolled_back(self) -> None:
         """The run went back to a checkpoint, for those who keep what was told since."""
         self._tell(self.observers, lambda observer: getattr(observer, "rolled_back", _nothing)(self.run))
@@ -121,30 +125,34 @@ class Observers:
         if not observers:
             return
         device = self.run.state.device
-        foreign = any(not type(observer).__module__.startswith("ganreg.") for observer in observers)
-        guard = ambient.kept() if foreign else torch.set_grad_enabled(torch.is_grad_enabled())
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), guard:
-            for observer in list(observers):
-                origin = self.origins.get(id(observer))
-                try:
-                    call(observer)
-                except GanregError as error:
-                    if origin and origin not in error.what:
-                        error.what += f" (says observer {self._named(observer)})"
-                    raise
-                except (KeyboardInterrupt, Terminated):
-                    raise
-                except BaseException as error:
-                    if self._is("required", observer) and isinstance(error, OSError):
-                        raise StorageError(
-                            f"the run's files cannot be written: {error.strerror or error}",
-                            at=str(error.filename or self.run.directory),
-                            fix="make room, or give another --out; checkpoints are as they were",
-                        ) from error
-                    if self._is("required", observer):
-                        raise
-                    self.observers.remove(observer)
-                    warnings.warn(f"observer {self._named(observer)} is dropped: {reason_of(error)}", stacklevel=2)
+        for observer in list(observers):
+            foreign = not type(observer).__module__.startswith("ganreg.")
+            guard = ambient.kept() if foreign else torch.set_grad_enabled(torch.is_grad_enabled())
+            # one by one: what one draws must not reach the state that the next, which saves it, reads
+            with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), guard:
+                self._tell_one(observer, call)
+
+    def _tell_one(self, observer: Observer, call: Callable[[Observer], object]) -> None:
+        origin = self.origins.get(id(observer))
+        try:
+            call(observer)
+        except GanregError as error:
+            if origin and origin not in error.what:
+                error.what += f" (says observer {self._named(observer)})"
+            raise
+        except (KeyboardInterrupt, Terminated):
+            raise
+        except BaseException as error:
+            if self._is("required", observer) and isinstance(error, OSError):
+                raise StorageError(
+                    f"the run's files cannot be written: {error.strerror or error}",
+                    at=str(error.filename or self.run.directory),
+                    fix="make room, or give another --out; checkpoints are as they were",
+                ) from error
+            if self._is("required", observer):
+                raise
+            self.observers.remove(observer)
+            warnings.warn(f"observer {self._named(observer)} is dropped: {reason_of(error)}", stacklevel=2)
 
     def _read(self, work: Work, now: float) -> dict[str, float]:
         """Everything on the device in one read."""

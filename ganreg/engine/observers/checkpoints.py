@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from ganreg.contracts import Observer
-from ganreg.engine import checkpoint
+from ganreg.engine import best, checkpoint
 from ganreg.engine.run import Run
 from ganreg.errors import GanregError, NonFiniteError, StorageError
 
@@ -41,11 +41,15 @@ class Checkpoints(Observer):
         self.facts = dict(facts or {})
         self.tell: Callable[[Path], object] = lambda path: None  # whom to tell of each one
         self._writing: _Writing | None = None
+        self._best: dict[str, Any] | None = None
+        self._saved_step: int | None = None  # of this state, where it was saved already
 
     def started(self, run: Run) -> None:
         """Remember whose state to save.  Raises StorageError when what will be kept has no room."""
         self.run = run
+        self._forget_later()
         count = min(self.keep, math.ceil((run.total_steps - run.state.step) / self.every)) + 1
+        count += run.measuring is not None  # the best
         needed, free = count * _size(run), checkpoint.room(self.run_dir)
         if free is not None and needed > free:
             raise StorageError(
@@ -56,6 +60,8 @@ class Checkpoints(Observer):
 
     def stepped(self, step: int, values: Mapping[str, float]) -> None:
         """Save; then remove the oldest.  Raises StorageError or NonFiniteError for this one or the one before."""
+        if step == self._saved_step:
+            return  # as the best, a moment ago
         self.settle()
         self.run.refresh()
         state = self.run.state
@@ -68,7 +74,25 @@ class Checkpoints(Observer):
         }
         path = self.run_dir / "checkpoints" / f"step-{step:08d}"
         files, told = checkpoint.snapshot(state.tensors()), {**state.values(), **extra}
-        self._writing = _Writing(lambda: self._write(path, files, told))
+        best_so_far = self._best
+        self._writing = _Writing(lambda: self._write(path, files, told, best_so_far))
+        self._saved_step = step
+
+    def offer_best(self, step: int, values: Mapping[str, float], measured: dict[str, Any]) -> None:
+        """Save the state of this step if what was measured of it beats all before; it stays when others are removed."""
+        if best.is_better(measured, self._best):
+            self._best = measured
+            self.stepped(step, values)
+
+    def rolled_back(self, run: Run) -> None:
+        """Steps come again, and are saved again."""
+        self._forget_later()
+
+    def _forget_later(self) -> None:
+        self._saved_step = None
+        found = best.told(self.run_dir)
+        there = found is not None and found["step"] <= self.run.state.step
+        self._best = found if there else None
 
     def settle(self) -> None:
         """Wait until everything is on the disk.  Raises StorageError, NonFiniteError."""
@@ -87,7 +111,9 @@ class Checkpoints(Observer):
             if status != "failed":
                 raise
 
-    def _write(self, path: Path, files: Mapping[str, Any], values: Mapping[str, Any]) -> Path:
+    def _write(
+        self, path: Path, files: Mapping[str, Any], values: Mapping[str, Any], best_so_far: dict[str, Any] | None = None
+    ) -> Path:
         _check_numbers(files, path)
         for number in range(1, TRIES + 1):
             try:
@@ -97,7 +123,13 @@ class Checkpoints(Observer):
                 if number == TRIES:
                     raise _rescued(error, self.run_dir, path.name, files, values, self.facts) from error
                 time.sleep(PAUSE * number)
-        checkpoint.rotate(path, self.keep)
+        if best_so_far is not None and best_so_far["step"] == values["step"]:
+            try:
+                best.write(self.run_dir, best_so_far)
+            except OSError as error:
+                what = f"the best checkpoint cannot be named: {error.strerror or error}"
+                raise StorageError(what, at=str(self.run_dir), fix="make room; checkpoints are as they were") from error
+        checkpoint.rotate(path, self.keep, best_so_far["step"] if best_so_far is not None else None)
         return path
 
 

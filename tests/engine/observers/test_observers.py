@@ -92,6 +92,20 @@ def test_what_an_observer_changes_is_put_back_and_training_is_the_same():
     assert alone.history["loss_d"] == watched.history["loss_d"]
 
 
+def test_what_an_observer_draws_is_not_in_the_state_that_is_saved_after_it(tmp_path: Path):
+    class Drawing(ganreg.Observer):
+        def stepped(self, step: int, values: Any) -> None:
+            torch.rand(7), random.random(), np.random.rand()
+
+    for name, observers in (("alone", []), ("watched", [Drawing()])):
+        train(steps=2, observers=observers, out=tmp_path / name, sample_every=0)
+    alone, watched = (
+        (tmp_path / name / "checkpoints/step-00000002/random.safetensors").read_bytes() for name in ("alone", "watched")
+    )
+
+    assert alone == watched
+
+
 WATCH = """
 import ganreg
 from ganreg.errors import UsageError

@@ -15,3 +15,5 @@ def ganreg_components():
     yield ganreg.Component("optimizer", "my-idea", "ganreg_my_idea.optimizer:Optimizer", "Signs of momenta, to be replaced.")
     yield ganreg.Component("dataset", "my-idea", "ganreg_my_idea.dataset:Spiral", "Points on a spiral, to be replaced.")
     yield ganreg.Component("tracker", "my-idea", "ganreg_my_idea.tracker:Tracker", "A page of its own, to be replaced.")
+    yield ganreg.Component("extractor", "my-idea", "ganreg_my_idea.extractor:Extractor", "Projections, to be replaced.")
+    yield ganreg.Component("metric", "my-idea", "ganreg_my_idea.metric:Metric", "Distance of means, to be replaced.")

@@ -1,0 +1,1 @@
+"""Extractors: from samples to the features that metrics compare."""

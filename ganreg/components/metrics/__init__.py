@@ -1,0 +1,1 @@
+"""Metrics: a number, or several, from features of reals and of fakes."""

@@ -1,0 +1,148 @@
+"""`ganreg evaluate`: numbers with their protocol, written, remembered, refused before anything is computed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import TINY, Run
+
+PICTURES = ("--generator", "mlp", "--set", "generator.hidden=[8]", "--discriminator", "mlp", "--steps", "2", "--quiet")
+
+
+def rows(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "evaluations.jsonl").read_text().splitlines()]
+
+
+def test_points_are_measured_by_their_modes(run: Run, trained: Path):
+    status, out, err = run("evaluate", str(trained), "-n", "100")
+    lines = out.splitlines()
+
+    assert (status, err) == (0, "")
+    assert lines[0].startswith("runs/0001, step 3, ema weights: 100 fakes beside 10,000 reals in features of pixels, on the ")
+    assert lines[1].split() == ["metric", "value", "better"]
+    assert [line.split()[0] for line in lines[2:5]] == ["modes", "share-within-3-sigma", "reverse-kl"]
+    assert lines[4].endswith("lower")
+    assert lines[5].startswith("protocol: 10,000 reals of train, 100 fakes, seed 0, ema weights; 2 features of pixels ")
+    assert lines[6] == "written: runs/0001/evaluations.jsonl"
+    assert [row["metric"] for row in rows(trained)] == ["modes", "share-within-3-sigma", "reverse-kl"]
+    assert {(row["step"], row["images"]) for row in rows(trained)} == {(3, 192)}
+
+
+def test_digits_are_measured_in_the_features_of_their_reader_and_the_reals_once(run: Run):
+    assert run("train", *PICTURES, "--out", "r").status == 0
+    first, again = run("evaluate", "r", "-n", "60"), run("evaluate", "r", "-n", "60", "--json")
+    told = json.loads(again.out)
+
+    assert "in features of digits-cnn" in first.out
+    assert "1,797 reals (known from before)" in run("evaluate", "r", "-n", "60").out
+    names = ["frechet-distance", "kernel-distance", "precision", "recall", "density", "coverage", "memorization", "copies"]
+    assert [row["metric"] for row in told] == [*names, "inception-score"]
+    assert all(row["value"] is not None for row in told)
+    assert rows(Path("r"))[: len(told)] == told == rows(Path("r"))[len(told) : 2 * len(told)]
+
+
+def test_metrics_extractor_and_settings_are_chosen(run: Run):
+    assert run("train", *PICTURES, "--out", "r").status == 0
+    words = ("--metric", "precision-recall", "--extractor", "random-conv", "--set", "precision-recall.k=5", "--seed", "4")
+    plain = run("evaluate", "r", "-n", "50", "--reals", "70", *words)
+    status, out, _ = run("evaluate", "r", "-n", "50", "--reals", "70", *words, "--set", "extractor.seed=1", "--json")
+    told = json.loads(out)
+
+    assert status == 0
+    assert "note: the features are of random weights" in plain.out
+    assert [row["metric"] for row in told] == ["precision", "recall"]
+    assert (told[0]["protocol"]["settings"], told[0]["protocol"]["n_real"], told[0]["protocol"]["seed"]) == ({"k": 5}, 70, 4)
+    assert told[0]["protocol"]["extractor_hash"] != rows(Path("r"))[0]["protocol"]["extractor_hash"]
+
+
+def test_what_the_samples_of_sample_are_is_what_is_measured(run: Run, trained: Path):
+    import numpy as np
+    import torch
+
+    from ganreg.assembly.evaluation import prepare
+
+    assert run("sample", "latest", "-n", "100", "--seed", "5", "--out", "s.npz").status == 0
+    made = torch.cat(list(prepare(trained, n_fake=100, seed=5)._fakes(100)))
+
+    assert np.array_equal(np.load("s.npz")["samples"], made.numpy())
+
+
+def test_a_metric_without_a_value_says_why(run: Run, trained: Path):
+    status, out, _ = run("evaluate", "latest", "-n", "3", "--metric", "precision-recall")
+
+    assert status == 0
+    assert "precision-recall  none   expected more than 3 samples, so that each has 3 others, got 3\n" in out
+
+
+def test_the_best_and_that_of_a_step_are_found(run: Run):
+    words = ("--metric", "mode-coverage", "--metric-every", "1", "--metric-samples", "50", "--checkpoint-every", "1")
+    assert run("train", *TINY, *words, "--out", "r", "--quiet").status == 0
+    best = json.loads(Path("r/checkpoints/best.json").read_text())["step"]
+    of_best, of_first = run("evaluate", "r", "-n", "50", "--best"), run("evaluate", "r", "-n", "50", "--checkpoint", "1")
+
+    assert f"step {best}, " in of_best.out
+    assert "step 1, " in of_first.out
+    assert rows(Path("r"))[-6]["value"] == next(row["value"] for row in rows(Path("r")) if row["step"] == best)
+    assert run("sample", "r", "--best", "-n", "4").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("--best",), 6, "error[GR502]: the run has no best checkpoint"),
+        (("--checkpoint", "9"), 6, "error[GR502]: the run has no checkpoint of step 9; it has those of 1, 2, 3"),
+        (("--best", "--checkpoint", "3"), 2, "error[GR100]: the best checkpoint and that of a step are two"),
+        (("--metric", "frechet"), 2, "error[GR101]: no metric is named 'frechet'. Did you mean 'frechet-distance'?"),
+        (("--extractor", "digits-cnn"), 2, "error[GR106]: digits are pictures [C, H, W], the data have shape [2]"),
+        (("--metric", "inception-score"), 2, "error[GR106]: metric 'inception-score' needs class logits"),
+        (("--set", "k=5"), 2, "error[GR100]: expected extractor.SETTING=VALUE or METRIC.SETTING=VALUE, got 'k=5'"),
+        (("--set", "precision-recall.k=5"), 2, "error[GR100]: there are settings for the metric 'precision-recall', which"),
+        (("--metric", "precision-recall", "--set", "precision-recall.k=0"), 2, "error[GR103]: k must be greater than or equal"),
+        (("-n", "1"), 2, "error[GR100]: Invalid value for '-n'"),
+    ],
+)
+def test_what_cannot_be_is_refused(run: Run, trained: Path, words: tuple[str, ...], status: int, told: str):
+    ran = run("evaluate", str(trained), *words)
+
+    assert (ran.status, ran.out) == (status, "")
+    assert ran.err.startswith(told)
+    assert not (trained / "evaluations.jsonl").exists()
+
+
+def test_data_that_no_name_builds_are_told(run: Run, trained: Path):
+    config = trained / "config.yaml"
+    config.write_text(
+        config.read_text().replace("dataset:\n  name: gaussians\n  layout: ring\n  seed: 0\n", "dataset: {object: x.Y}\n")
+    )
+    ran = run("evaluate", str(trained))
+
+    assert ran.status == 2
+    assert ran.err.startswith("error[GR100]: the data of this run were an object")
+
+
+@pytest.mark.filterwarnings("default")
+def test_data_that_are_others_than_the_run_s_are_told(run: Run, trained: Path):
+    config = trained / "config.yaml"
+    config.write_text(config.read_text().replace("layout: ring", "layout: grid"))
+
+    assert "warning: the data are not what the run was trained on" in run("evaluate", str(trained), "-n", "50").err
+
+
+def test_what_a_run_measures_is_said_before_it_starts(run: Run):
+    words = ("--metric", "kernel-distance", "--metric.kernel-distance.subsets", "2", "--extractor", "pixels", "--dry-run")
+    ran = run("train", *TINY, *words)
+
+    assert ran.status == 0, ran.err
+    told = "# metrics: kernel-distance, every 1000 steps: 2,000 fakes beside 10,000 reals in features of pixels\n"
+    assert told in ran.out
+    assert "subsets: 2\n" in ran.out
+
+
+def test_metrics_and_extractors_complete(run: Run):
+    from ganreg.cli.evaluate import evaluate
+
+    assert {"metric", "extractor"} <= {param.name.rstrip("s") for param in evaluate.params if param.name}

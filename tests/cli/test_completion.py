@@ -104,7 +104,7 @@ def test_a_part_s_options_complete_once_it_was_shown(tab, run: Run):
     run("show", "generator", "mlp")
 
     assert tab("train", "--generator", "mlp", "--generator.") == [
-        f"--generator.{option}" for option in ("latent-dim", "hidden", "conditioning")
+        f"--generator.{option}" for option in ("latent-dim", "hidden", "conditioning", "init")
     ]
     assert tab("train", "--generator", "dcgan", "--generator.") == []
 

@@ -16,7 +16,7 @@ from ganreg.assembly.ready import Parts, ready
 from ganreg.assembly.record import recorded
 from ganreg.assembly.trackers import available, built
 from ganreg.contracts import GAN, Observer
-from ganreg.engine import affinity, diagnosis, distributed, loop, rollback
+from ganreg.engine import affinity, diagnosis, distributed, lazy, loop, rollback
 from ganreg.engine.graphs import stream_of_its_own
 from ganreg.engine.modes import to_use
 from ganreg.engine.observers import Observers
@@ -144,6 +144,7 @@ def _run(
             work.discriminator.learns(True)  # as it was given, so that it can be trained on
             for optimizer in work.state.optimizers.values():
                 vars(optimizer).pop("found_inf", None)
+                lazy.put_back(optimizer)
             told.finished(status)
             for optimizer in work.state.optimizers.values():
                 to_use(optimizer)

@@ -1,11 +1,16 @@
 """Fine-tuning: the first weights are another run's, where they fit; what does not keeps those it was built with, and is told.
 
-A tensor fits where one of its name and shape was saved: with another number of classes all but what depends on the class, with
-another resolution the levels that both have under one name.  Of the generator the averaged weights are taken, where there are.
+A tensor fits where one of its name and shape was saved: with another number of classes all but what depends on the class.  With
+another resolution a network has more levels, or fewer, and those at the image are the same: a discriminator's first ones, a
+generator's last ones, whose numbers are moved to where they stand now.  Of the generator the averaged weights are taken, where
+there are.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,6 +22,9 @@ from ganreg.errors import CheckpointError
 
 SHOWN = 3
 """Names of tensors that are told; the number of the others follows."""
+
+NUMBERED = re.compile(r"(.*?\.)(\d+)(\..*)")
+"""The name of a tensor in a list of layers: what stands before the first number, the number, the rest."""
 
 
 def fill(gan: GAN, source: str) -> tuple[Path, list[str]]:
@@ -31,19 +39,32 @@ def fill(gan: GAN, source: str) -> tuple[Path, list[str]]:
     is_one = checkpoint.STEP.fullmatch(path.name)
     chosen, (files, _) = (path, checkpoint.load(path, wanted)) if is_one else checkpoint.newest(path, wanted)
     saved = {"generator": files.get("ema", files["generator"]), "discriminator": files["discriminator"]}
+    saved["generator"] = _from_the_end(saved["generator"], gan.generator.state_dict())
     found = {name: _take(getattr(gan, name), saved[name]) for name in saved}
-    if not any(count for count, _, _ in found.values()):
+    if not any(taken.share for taken in found.values()):
         raise CheckpointError(
             "none of its weights fits these networks", at=str(chosen), fix="use the networks and widths of that run"
         )
-    return chosen, [_told(name, *one, chosen) for name, one in found.items()]
+    return chosen, [_told(name, taken, chosen) for name, taken in found.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How many tensors, of how many, which share of the weights they are, and what was left as it was built."""
+
+    count: int
+    of: int
+    share: float
+    left: list[str]
 
 
 @torch.no_grad()
-def _take(network: nn.Module, saved: dict[str, Tensor]) -> tuple[int, int, list[str]]:
-    """Copy what fits -> how many tensors, of how many, and those left as they were built."""
-    left = []
+def _take(network: nn.Module, saved: Mapping[str, Tensor]) -> Taken:
+    """Copy what fits."""
+    left: list[str] = []
     state = network.state_dict()
+    weights = dict(network.named_parameters())
+    taken = 0
     for name, tensor in state.items():
         if name not in saved:
             left.append(f"{name}, which is not there")
@@ -51,10 +72,31 @@ def _take(network: nn.Module, saved: dict[str, Tensor]) -> tuple[int, int, list[
             left.append(f"{name}, {list(tensor.shape)} here and {list(saved[name].shape)} there")
         else:
             tensor.copy_(saved[name])
-    return len(state) - len(left), len(state), left
+            taken += tensor.numel() if name in weights else 0
+    return Taken(len(state) - len(left), len(state), taken / max(sum(one.numel() for one in weights.values()), 1), left)
 
 
-def _told(name: str, count: int, of: int, left: list[str], path: Path) -> str:
-    more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
-    rest = f"; left as built: {'; '.join(left[:SHOWN])}{more}" if left else ""
-    return f"{name}: {count} of {of} tensors from {path}{rest}"
+def _from_the_end(saved: Mapping[str, Tensor], built: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The saved tensors, those in lists of layers renumbered so that the last layer of each list is the last one here."""
+    last_saved, last_built = _last(saved), _last(built)
+    moved: dict[str, Tensor] = {}
+    for name, tensor in saved.items():
+        found = NUMBERED.match(name)
+        shift = last_built.get(found[1], 0) - last_saved[found[1]] if found and found[1] in last_built else 0
+        moved[f"{found[1]}{int(found[2]) + shift}{found[3]}" if found and shift else name] = tensor
+    return moved
+
+
+def _last(names: Iterable[str]) -> dict[str, int]:
+    """The largest number that follows each beginning of a name: "blocks." -> 2."""
+    last: dict[str, int] = {}
+    for name in names:
+        if found := NUMBERED.match(name):
+            last[found[1]] = max(last.get(found[1], 0), int(found[2]))
+    return last
+
+
+def _told(name: str, taken: Taken, path: Path) -> str:
+    more = f" and {len(taken.left) - SHOWN} more" if len(taken.left) > SHOWN else ""
+    rest = f"; left as built: {'; '.join(taken.left[:SHOWN])}{more}" if taken.left else ""
+    return f"{name}: {taken.count} of {taken.of} tensors, {taken.share:.0%} of the weights, from {path}{rest}"

@@ -17,6 +17,9 @@ from torch.optim import Optimizer
 
 from ganreg.contracts import Regularizer
 
+KEPT = "uncorrected"
+"""The attribute in which an optimizer keeps what was given."""
+
 
 def own_steps(regularizers: Sequence[Regularizer], network: str) -> list[Regularizer]:
     """Those of one network that take a step of their own."""
@@ -27,6 +30,8 @@ def correct(optimizer: Optimizer, regularizers: Sequence[Regularizer]) -> None:
     """Lower rate and betas, scheduled ones too, for these penalties' own steps."""
     if not regularizers:
         return
+    given = ("lr", "betas", "schedules")
+    vars(optimizer)[KEPT] = [{name: group[name] for name in given if name in group} for group in optimizer.param_groups]
     share = 1.0 / (1.0 + sum(1.0 / one.interval for one in regularizers))
     changes: dict[str, Callable[[Any], Any]] = {
         "lr": lambda lr: lr * share,
@@ -39,6 +44,12 @@ def correct(optimizer: Optimizer, regularizers: Sequence[Regularizer]) -> None:
                 group[name] = change(group[name])
             if name in schedules:
                 group["schedules"] = {**group["schedules"], name: Corrected(schedules[name], change)}
+
+
+def put_back(optimizer: Optimizer) -> None:
+    """Rate and betas as they were given, when the run is over: the next one corrects them again."""
+    for group, kept in zip(optimizer.param_groups, vars(optimizer).pop(KEPT, ()), strict=False):
+        group.update(kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
+import ganreg
 from ganreg.contracts import PenaltyContext, Schedule
 from ganreg.engine.lazy import correct, own_steps
 from ganreg.engine.phases import phases
@@ -97,3 +99,22 @@ def test_a_run_logs_the_lowered_rate_and_the_penalty():
 
     assert run.history["lr_d"] == pytest.approx([2e-4 * 2 / 3] * 3)
     assert "penalty_Pull" in run.history
+
+
+def test_an_optimizer_that_was_given_is_put_back_when_the_run_is_over():
+    generator, discriminator = nn.Linear(2, 2), nn.Linear(2, 1)
+    generator.latent_dim = 2
+    given = torch.optim.Adam(discriminator.parameters(), lr=1e-3, betas=(0.5, 0.9))
+    for _ in range(2):
+        ganreg.train_gan(
+            ganreg.GAN(generator, discriminator),
+            torch.randn(16, 2),
+            steps=1,
+            batch_size=8,
+            discriminator_optimizer=given,
+            regularizers=[ganreg.create("regularizer", "r1", interval=1, own_step=True)],
+            progress=False,
+        )
+
+    assert given.param_groups[0]["lr"] == 1e-3
+    assert given.param_groups[0]["betas"] == (0.5, 0.9)

@@ -160,6 +160,8 @@ def _check_together(asked: Asked) -> None:
     for flag, value in {"-n": asked.count, "--seed": asked.seed}.items():
         if asked.seeds and value is not None:
             _refuse("--seeds says which samples already", flag)
+    if "all" in asked.classes and len(asked.classes) > 1:
+        _refuse("all are all the classes there are", "--class", "--class all, or the numbers alone")
     if asked.interpolate is None:
         for flag, typed in {"--frames": asked.frames, "--fps": asked.fps, "--format": asked.ending}.items():
             if typed is not None:

@@ -40,7 +40,7 @@ BEST = "Best: nearest to the loss's own equilibrium; the lowest, where the run t
 def protocol(one: Measured) -> str:
     """Everything that a number depends on, in one line."""
     facts = {"weights": one.weights, "extractor": one.extractor, **one.protocol}
-    return ", ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in facts.items() if value not in ("", None))
+    return ", ".join(f"{key.replace('_', ' ')} {_plain(value)}" for key, value in facts.items() if value not in ("", None, {}))
 
 
 def protocols(found: Sequence[Measured]) -> dict[str, tuple[int, str]]:
@@ -57,6 +57,8 @@ def value_at(one: Evaluation) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, list):
         return " x ".join(map(str, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{str(key).replace('_', ' ')} {_plain(one)}" for key, one in value.items())
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     return printable(text if len(text) <= 40 else f"{text[:12]}…")
 

@@ -40,3 +40,10 @@ def test_protocols_that_read_alike_in_short_have_numbers_of_their_own(tmp_path: 
     found = measured([read(run(tmp_path / "a", evaluations=rows))])
 
     assert [number for number, _ in protocols(found).values()] == [1, 2]
+
+
+def test_a_metrics_settings_are_told_as_words(tmp_path: Path):
+    asked = {**PROTOCOL, "settings": {"subset_size": 100, "k": 3}}
+    (one,) = measured([read(run(tmp_path / "a", evaluations=[evaluation(1, 2.0, protocol=asked)]))])
+
+    assert "settings subset size 100; k 3" in protocol(one)

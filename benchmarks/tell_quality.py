@@ -120,7 +120,8 @@ def _span(rows: Sequence[Row], key: str, form: str) -> str:
 def _where(told: dict[str, Any]) -> str:
     machine = told["machine"]
     seeds = ", ".join(map(str, told["seeds"]))
-    where = f"{machine['processor']}, {machine['cores']} cores, torch {told['torch']}, {told['date'][:10]}"
+    cores = "one core" if machine["cores"] == 1 else f"{machine['cores']} cores"
+    where = f"{machine['processor']}, {cores}, torch {told['torch']}, {told['date'][:10]}"
     jobs = told.get("jobs", 1)
     shared = f"; {jobs} runs at a time, each on {machine['cores'] // jobs} of the cores" if jobs > 1 else ""
     return f"Seeds {seeds}; {where}{shared}. `{shlex.join(told['command'])}`"

@@ -14,7 +14,10 @@ from ganreg.contracts import Schedule
 class EMASettings:
     """How long the average remembers."""
 
-    half_life: Annotated[float, Field(gt=0, description="images after which a weight counts half")] | Schedule = 500_000.0
+    half_life: (
+        Annotated[float, Field(gt=0, description="images, a batch for each step of G, after which a weight counts half")]
+        | Schedule
+    ) = 500_000.0
     ramp: Annotated[float, Field(gt=0, description="at most this share of the images seen so far; none: no ramp")] | None = 0.05
 
     def decay(self, batch_size: int, images: int) -> float:

@@ -15,8 +15,8 @@ SOURCES = sources.cuda_sources()
 FILES = sorted(path for path in (sources.folder() / "cuda").rglob("*") if path.is_file())
 FORBIDDEN = ("use_fast_math", "-ftz=true", "-prec-div=false", "-prec-sqrt=false", "-ffast-math", "-Ofast", "-funsafe-math")
 OLDEST, NEWEST = 75, 120
-USUAL = ("75", "90", "120")
-"""The oldest, the one that gpu tests meet, the newest; the rest of the toolkit's in the nightly run."""
+USUAL = ("90",)
+"""The one that gpu tests meet; the rest of the toolkit's in the nightly run."""
 
 each_source = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -85,7 +85,7 @@ def test_every_word_of_the_template_bears_the_new_name(run: Run, place: Path):
         (["My_Idea"], 2, "a plugin's name has up to 60 lower case letters, digits and '-' between them, got 'My_Idea'"),
         (["x" * 61], 2, "up to 60 lower case letters"),
         (["builtin"], 3, "error[GR202]: a plugin named 'builtin' is there already: ganreg"),
-        (["x", "--kind", "tracker"], 2, "'tracker' is not one of"),
+        (["x", "--kind", "recipe"], 2, "'recipe' is not one of"),
         (["x", "--out", "."], 2, ". exists already"),
         (["x", "--out", "/dev/null/x"], 6, "error[GR501]: the plugin cannot be written"),
         (["../x"], 2, "got '../x'"),

@@ -386,7 +386,7 @@ def test_every_form_of_an_option_reaches_its_key(run: Run):
         *("--ema.half-life", "1e4", "--ema.ramp", "none", "--discriminator-steps", "2"),
     )
 
-    assert config["generator"] == {"name": "mlp", "latent_dim": 64, "hidden": [8, 16], "conditioning": "none"}
+    assert config["generator"] == {"name": "mlp", "latent_dim": 64, "hidden": [8, 16], "conditioning": "none", "init": "torch"}
     assert config["loss"]["real_label"] == 0.9
     assert config["discriminator_optimizer"]["name"] == "sgd"
     assert config["discriminator_optimizer"]["lr"] == 0.01

@@ -88,7 +88,7 @@ def test_a_missing_extra_is_told_before_anything_is_written(run: Run, monkeypatc
         status, _, err = run("train", *TINY, "--tracker", "wandb", *words)
         assert status == 2
         assert err.endswith(
-            "error[GR100]: tracker wandb needs wandb, which is not installed\n"
+            "error[GR109]: tracker wandb needs wandb, which is not installed\n"
             "  at: tracker wandb\n  fix: pip install 'ganreg[wandb]'\n"
         )
     assert not Path("runs").exists()

@@ -115,7 +115,7 @@ def test_no_kill_while_a_damaged_step_is_written_again_touches_the_older_one(kil
     checkpoint.save(older, tensors, {"step": 6})
     a_save = time.monotonic() - began  # on a busy machine the kills come as much later
     before = {one.name: one.read_bytes() for one in older.iterdir()}
-    place, repaired = older.with_name("step-00000007"), 0
+    place, repaired, latest = older.with_name("step-00000007"), 0, 0.01 + 4 * a_save
 
     def again(tell: Callable[[int], None]) -> None:
         for _ in range(1000):
@@ -126,10 +126,12 @@ def test_no_kill_while_a_damaged_step_is_written_again_touches_the_older_one(kil
 
     for number in range(kills):
         child, pipe = in_a_child(again)
-        time.sleep(dice.uniform(0.0, 0.01 + 4 * a_save))
+        time.sleep(dice.uniform(0.0, latest))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        repaired += sum(1 for _ in told_by(pipe))
+        saves = sum(1 for _ in told_by(pipe))
+        repaired += saves
+        latest *= 1.0 if saves else 1.5  # it was killed before it began
 
         assert {one.name: one.read_bytes() for one in older.iterdir()} == before, number
         with pytest.warns() if place.exists() and not checkpoint.is_whole(place) else _quietly():

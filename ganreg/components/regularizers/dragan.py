@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganreg.components.regularizers.input_gradient import at, input_gradient
+from ganreg.components.regularizers.input_gradient import at, expect_no_batch_norm, input_gradient
 from ganreg.contracts import PenaltyContext, Schedule
 
 
@@ -33,6 +33,7 @@ class DRAGAN:
 
     def penalty(self, context: PenaltyContext) -> Tensor:
         """The batch's reals [N, ...] -> scalar."""
+        expect_no_batch_norm(context.discriminator, "dragan")
         real = context.real
         noise = torch.rand(real.shape, generator=context.rng, device=real.device, dtype=real.dtype)
         near = real + self.reach * real.std(correction=0) * noise

@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganreg.components.regularizers.input_gradient import at, input_gradient
+from ganreg.components.regularizers.input_gradient import at, expect_no_batch_norm, input_gradient
 from ganreg.contracts import PenaltyContext, Schedule
 
 
@@ -32,6 +32,7 @@ class GradientPenalty:
 
     def penalty(self, context: PenaltyContext) -> Tensor:
         """Reals and fakes [N, ...], as many -> scalar."""
+        expect_no_batch_norm(context.discriminator, "gradient-penalty")
         real, fake = context.real, context.fake.detach()
         one_each = (len(real), *[1] * (real.dim() - 1))
         mix = torch.rand(one_each, generator=context.rng, device=real.device, dtype=real.dtype)

@@ -98,3 +98,12 @@ def test_a_scheduled_weight_is_that_of_the_images_seen():
 def test_values_without_sense_are_refused(setting, value):
     with pytest.raises(SettingsError, match=setting):
         validate(model_of(DRAGAN), {setting: value}, owner="regularizer 'dragan'")
+
+
+def test_a_discriminator_with_batch_norm_is_warned_of_once():
+    penalty = DRAGAN().penalty
+    mixing = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+
+    with pytest.warns(UserWarning, match="dragan is for a discriminator that judges each sample by itself"):
+        penalty(context(mixing, torch.randn(6, 2)))
+    penalty(context(mixing, torch.randn(6, 2)))

@@ -75,3 +75,12 @@ def test_its_gradient_passes_gradcheck():
 def test_values_without_sense_are_refused(setting, value):
     with pytest.raises(SettingsError, match=setting):
         ganreg.create("regularizer", "gradient-penalty", **{setting: value})
+
+
+def test_a_discriminator_with_batch_norm_is_warned_of_once():
+    penalty = ganreg.create("regularizer", "gradient-penalty").penalty
+    mixing = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
+
+    with pytest.warns(UserWarning, match="gradient-penalty is for a discriminator that judges each sample by itself"):
+        penalty(context(mixing, torch.randn(6, 2)))
+    penalty(context(mixing, torch.randn(6, 2)))

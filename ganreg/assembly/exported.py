@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import re
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +22,7 @@ from safetensors.torch import load as load_tensors
 from torch import Tensor
 
 from ganreg.contracts import DataSpec
+from ganreg.engine import checkpoint
 from ganreg.errors import CheckpointError
 
 FORMAT = "ganreg-generator"
@@ -104,7 +104,7 @@ def manifest_of(files: Mapping[str, bytes]) -> bytes:
 def manifest(folder: Path) -> dict[str, dict[str, Any]]:
     """Name -> sha256 and size of each file that belongs to it.  Raises CheckpointError."""
     path = folder / MANIFEST
-    told = _parsed(_content(path, MOST_JSON), path)
+    told = _parsed(checkpoint.plain_bytes(path, MOST_JSON, _damaged), path)
     files = told.get("files")
     if told.get("format") != FORMAT or not isinstance(files, dict):
         raise _damaged("it is no manifest of an exported generator", path)
@@ -165,7 +165,7 @@ def verified(folder: Path, name: str) -> bytes:
             f"the export holds {holds}, not {name}", at=str(folder), fix="ganreg export RUN --format safetensors"
         )
     path = folder / name
-    content = _content(path, entry["size"])
+    content = checkpoint.plain_bytes(path, entry["size"], _damaged)
     if len(content) != entry["size"]:
         raise _damaged(f"truncated: {len(content)} of {entry['size']} bytes", path)
     found = hashlib.sha256(content).hexdigest()
@@ -179,21 +179,6 @@ def _check_version(found: Any, path: Path) -> None:
         raise CheckpointError(f"the export has format {found}, this ganreg reads {VERSION}", at=str(path), fix="update ganreg")
     if type(found) is not int or found < 1:
         raise _damaged("its format_version is no number", path)
-
-
-def _content(path: Path, most: int) -> bytes:
-    """A plain file of at most so many bytes; nothing else is opened.  Raises CheckpointError."""
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise _damaged("it is no plain file", path)
-        if found.st_size > most:
-            raise _damaged(f"too long: {found.st_size} of {most} bytes", path)
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise _damaged("the file is missing", path) from error
-    except OSError as error:
-        raise _damaged(f"it cannot be read: {error.strerror or error}", path) from error
 
 
 def _parsed(content: bytes, path: Path) -> dict[str, Any]:

@@ -388,7 +388,7 @@ def ganreg_recipes() -> Iterable[Recipe]:
     """Every recipe in this package."""
     told = {
         "dcgan": ("Handwritten digits, legible in about a minute on two CPU cores.", "1511.06434"),
-        "digits-conditional": ("The same, told which digit to draw.", "1802.05637"),
+        "digits-conditional": ("The same, told which digit to draw.", "1411.1784"),
         "grid25": ("25 Gaussians in the plane, all of them found in minutes.", "1705.07761"),
         "sngan": ("Residual networks and spectral normalisation, 32 pixels.", "1802.05957"),
         "wgan-gp": ("The same networks, D's slope held at 1.", "1704.00028"),

@@ -18,7 +18,7 @@ import re
 import shutil
 import stat
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -187,7 +187,7 @@ def sweep(run_dir: Path) -> None:
 def manifest(directory: Path) -> dict[str, Any]:
     """What a checkpoint says of itself.  Raises CheckpointError."""
     path = directory / "manifest.json"
-    content = _content(path, MOST_JSON)
+    content = plain_bytes(path, MOST_JSON, _damaged)
     told = _parsed(content, path)
     found = told.get("format")
     if not isinstance(found, int) or isinstance(found, bool) or not found >= OLDEST:
@@ -250,7 +250,7 @@ def _parsed(content: bytes, path: Path) -> dict[str, Any]:
 
 def _verified(path: Path, entry: Mapping[str, Any]) -> bytes:
     size = _size(entry)
-    content = _content(path, size)
+    content = plain_bytes(path, size, _damaged)
     if len(content) != size:
         raise _damaged(f"truncated: {len(content)} of {size} bytes", path)
     if hashlib.sha256(content).hexdigest() != entry["sha256"]:
@@ -258,19 +258,19 @@ def _verified(path: Path, entry: Mapping[str, Any]) -> bytes:
     return content
 
 
-def _content(path: Path, most: int) -> bytes:
-    """A plain file of at most so many bytes; nothing else is opened.  Raises CheckpointError."""
+def plain_bytes(path: Path, most: int, damaged: Callable[[str, Path], CheckpointError]) -> bytes:
+    """A plain file of at most so many bytes; nothing else is opened.  Raises CheckpointError, made by `damaged`."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise _damaged("it is no plain file", path)
+            raise damaged("it is no plain file", path)
         if found.st_size > most:
-            raise _damaged(f"too long: {found.st_size} of {most} bytes", path)
+            raise damaged(f"too long: {found.st_size} of {most} bytes", path)
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise _damaged("the file is missing", path) from error
+        raise damaged("the file is missing", path) from error
     except OSError as error:
-        raise _damaged(f"it cannot be read: {error.strerror or error}", path) from error
+        raise damaged(f"it cannot be read: {error.strerror or error}", path) from error
 
 
 def _damaged(what: str, path: Path) -> CheckpointError:

@@ -1,13 +1,15 @@
 """TensorBoard: curves and sample grids as event files in RUN/tensorboard, which torch's own writer writes.
 
 A run that goes on, from a checkpoint or after a rollback, tells TensorBoard the step it goes on from: what came after that step
-before is no longer shown.
+before is no longer shown. TensorBoard reads event files in the order of their names, which begin with whole seconds: a second
+file waits for the next one.
 
 Abadi et al., "TensorFlow", 2016.  https://arxiv.org/abs/1605.08695     https://www.tensorflow.org/tensorboard
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,7 +76,15 @@ class TensorBoard:
         if self._writer is None or step < self._last:
             if self._writer is not None:
                 self._writer.close()
+            _wait_for_a_later_second(self.folder)
             self._writer = SummaryWriter(str(self.folder), purge_step=step, flush_secs=self.flush_seconds)
             self._writer.add_text("config", f"```yaml\n{self._config}\n```", step)
         self._last = step
         return self._writer
+
+
+def _wait_for_a_later_second(folder: Path) -> None:
+    """Until a new event file's name, events.out.tfevents.SECONDS.HOST.PID.NUMBER, comes after those that are there."""
+    seconds = {path.name.split(".")[3] for path in folder.glob("events.out.tfevents.*")}
+    while f"{int(time.time()):010d}" in seconds:
+        time.sleep(0.02)

@@ -72,6 +72,15 @@ def test_a_rollback_takes_back_what_came_after(tmp_path: Path):
     assert told(tmp_path, "loss_d") == [(1, 1.0), (2, 2.5), (3, 3.5)]
 
 
+def test_files_of_one_second_keep_their_order_when_their_numbers_gain_a_digit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    event_file_writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer", reason="ganreg[tensorboard]")
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(9))
+
+    write(tmp_path, (1, 1.0), (2, 2.0), (2, 2.25), (1, 1.5), (2, 2.5))
+
+    assert told(tmp_path, "loss_d") == [(1, 1.5), (2, 2.5)]
+
+
 def test_it_says_how_it_is_looked_at_and_writes_nothing_before_the_first_value(tmp_path: Path):
     tracker = TensorBoard(tmp_path)
     tracker.start({})

@@ -78,7 +78,8 @@ STACKED_RECIPES = {
     "dcgan": ("--recipe", "dcgan", "--dataset", "stacked-digits"),
     "r3gan, narrowed": (
         *("--recipe", "r3gan", "--dataset", "stacked-digits", "--generator.width", "32", "--discriminator.width", "32"),
-        *("--generator.blocks", "1", "--discriminator.blocks", "1", "--batch-size", "64", "--augmentation", "none"),
+        *("--generator.blocks", "1", "--discriminator.blocks", "1", "--batch-size", "32", "--augmentation", "none"),
+        *("--steps", "4000"),
     ),
 }
 
@@ -200,15 +201,16 @@ def long(asked: argparse.Namespace) -> Iterator[Task]:
 
 
 def long_of_a_seed(asked: argparse.Namespace, judge: Judge, seed: int) -> list[Row]:
-    steps = LONGER * (asked.steps or int(recipe("dcgan")["steps"]))
+    name = registry.current().default_recipe("dcgan") or "dcgan"
+    steps = LONGER * (asked.steps or int(recipe(name)["steps"]))
     often = ("--checkpoint-every", str(steps // CHECKPOINTS), "--keep", str(CHECKPOINTS))
-    run = Trained(["--recipe", "dcgan", "--steps", str(steps), *often], seed, asked.jobs)
+    run = Trained(["--recipe", name, "--steps", str(steps), *often], seed, asked.jobs)
     rows: list[Row] = []
     for path in run.checkpoints():
         with torch.no_grad():
             features = judge.net.features(run.sample(PICTURES, path))
         step = int(path.name.removeprefix("step-"))
-        rows.append({"who": "dcgan", "seed": seed, "step": step, "fd_digits_cnn": frechet_distance(features, judge.real)})
+        rows.append({"who": name, "seed": seed, "step": step, "fd_digits_cnn": frechet_distance(features, judge.real)})
     return rows
 
 
@@ -222,9 +224,8 @@ def stacked(asked: argparse.Namespace) -> Iterator[Task]:
 
 def one_of_stacked(asked: argparse.Namespace, judge: Judge, name: str, seed: int) -> list[Row]:
     words = STACKED_RECIPES[name]
-    run = Trained(
-        [*words, "--steps", str(asked.steps or int(recipe("dcgan")["steps"])), "--sample-every", "0"], seed, asked.jobs
-    )
+    length = ("--steps", str(asked.steps)) if asked.steps else ()
+    run = Trained([*words, *length, "--sample-every", "0"], seed, asked.jobs)
     samples = run.sample(STACKED)
     with torch.no_grad():
         digit = torch.cat([judge.net(one.flatten(0, 1)[:, None]).argmax(1) for one in samples.split(1000)])

@@ -92,15 +92,19 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Named settings of a whole run: a YAML file, in the form of a run's config.yaml."""
+    """Named settings of a whole run: a YAML file, in the form of a run's config.yaml.
+
+    `default_for`: a generator of the same plugin, which brings this recipe along on the recipe's data if none is asked for.
+    """
 
     name: str
     path: Path
     summary: str
     paper: str = ""
+    default_for: str = ""
 
     def __post_init__(self) -> None:
-        _check_text(self, "name", "summary", "paper")
+        _check_text(self, "name", "summary", "paper", "default_for")
         _check_name("recipe", self.name)
         if not isinstance(self.path, Path):
             raise TypeError(f"path of recipe '{self.name}' must be a pathlib.Path, got {type(self.path).__name__}")

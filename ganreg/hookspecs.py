@@ -45,7 +45,7 @@ def ganreg_recipes() -> Iterable[Recipe]:
 
         @ganreg.hookimpl
         def ganreg_recipes():
-            yield Recipe("foo-small", Path(__file__).with_name("foo-small.yaml"), "Foo on small pictures.")
+            yield Recipe("foo-small", Path(__file__).with_name("foo-small.yaml"), "Foo on small pictures.", default_for="foo")
     """
     return ()
 

@@ -144,12 +144,14 @@ class Registry:
             raise ContractError(f"{offer.plugin.named}: {error.what}", at=error.at, fix=error.fix) from error
         return Part(offer.record, offer.plugin, factory, model, name)
 
-    def has_recipe_of_generator(self, name: str) -> bool:
-        """Whether who offers the generator of this name offers a recipe of the same name: another's is nobody's default."""
+    def default_recipe(self, name: str) -> str | None:
+        """The recipe that is the default for the generator of this name, if who offers the generator offers one."""
         generators = _named([offer for offer in self._components if offer.record.kind == "generator"], name)
         owners = [offer.plugin for offer in generators]
         first = next((plugin for plugin in owners if plugin.name == "builtin"), owners[0] if len(owners) == 1 else None)
-        return any(offer.plugin is first for offer in _named(self._recipes, name))
+        bare = name.rpartition(":")[2]
+        mine = (offer.record.name for offer in self._recipes if offer.plugin is first and offer.record.default_for == bare)
+        return next(mine, None)
 
     def recipe(self, name: str) -> Recipe:
         """Find a recipe by name or `distribution:name`.

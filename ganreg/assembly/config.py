@@ -253,9 +253,10 @@ def _recipe(layers: Sequence[Document], registry: Registry) -> tuple[str | None,
             raise SettingsError(f"recipe must be a name, got {said[-1]!r}", at=place, fix="ganreg list recipes")
         return said[-1], []
     name = _single("generator", [Document(DEFAULTS), *layers]).name
-    if not isinstance(name, str) or not registry.has_recipe_of_generator(name):
+    recipe = registry.default_recipe(name) if isinstance(name, str) else None
+    if recipe is None or not _same_data(registry.recipe(recipe), layers):
         return None, []
-    return (name, [f"recipe: {name}"]) if _same_data(registry.recipe(name), layers) else (None, [])
+    return recipe, [f"recipe: {recipe}"]
 
 
 def _same_data(recipe: Recipe, layers: Sequence[Document]) -> bool:

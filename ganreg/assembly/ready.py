@@ -21,7 +21,7 @@ from ganreg.assembly.trackers import Wanted
 from ganreg.assembly.versions import origins
 from ganreg.contracts import GAN
 from ganreg.engine import checkpoint, distributed, graphs, initial, lazy, rollback
-from ganreg.engine.checks import check_fit, check_joining, check_loss, check_optimizers, check_regularizers
+from ganreg.engine.checks import check_classes, check_fit, check_joining, check_loss, check_optimizers, check_regularizers
 from ganreg.engine.compiled import compile_player
 from ganreg.engine.data import Batches, Source, labels_of
 from ganreg.engine.data import check as check_data
@@ -117,6 +117,7 @@ def ready(
         settings = replace(settings, init_from=str(path))  # a run that repeats this one takes the same
     config = {**config, **{name: getattr(settings, name) for name in (*DECIDED, "init_from")}}
     check_fit(parts.gan, parts.source.spec)
+    check_classes(parts.gan, parts.source.spec)
     check_loss(parts.loss)
     check_regularizers(parts.regularizers, parts.gan.generator)
     check_joining(parts.regularizers, parts.gan, parts.source.spec)

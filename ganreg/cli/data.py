@@ -122,15 +122,16 @@ def pack(
 
 
 def _pack(plan: Any, out: Path, workers: int, force: bool) -> None:
-    from ganreg.data import packing
+    from ganreg.data import doctor, packing
 
     with progress("packing") as tell:
         packed = packing.pack(plan, out, processes=workers, force=force, told=tell)
     went_on = f", {packed.found} of them by an earlier call" if packed.found else ""
     output.say(output.clean(f"{packed.images} pictures{went_on}, {_size(packed.bytes)}: {out}"))
     _list("left out", [f"{name}: {why}" for name, why in packed.left_out.items()])
-    grey = " --dataset.channels 1" if plan.channels == 1 else ""
-    output.say(output.clean(f"next: ganreg train --data {_quoted(out)} --resolution {plan.resolution}{grey}"))
+    grey = ["--dataset.channels", "1"] if plan.channels == 1 else []
+    command = doctor.training(os.fspath(out), packed.images, resolution=plan.resolution, words=grey)
+    output.say(output.clean(f"next: {command}"))
 
 
 def _build(context: click.Context, reader: str, path: Path, settings: dict[str, Any]) -> Any:
@@ -198,12 +199,6 @@ def _size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
-
-
-def _quoted(path: Path) -> str:
-    import shlex
-
-    return shlex.quote(os.fspath(path))
 
 
 @contextmanager

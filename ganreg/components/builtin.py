@@ -386,9 +386,13 @@ def ganreg_components() -> Iterable[Component]:
 @hookimpl
 def ganreg_recipes() -> Iterable[Recipe]:
     """Every recipe in this package."""
+    defaults = {"digits-conditional": "dcgan", "r3gan": "r3gan", "fastgan": "fastgan"}
     told = {
-        "dcgan": ("Handwritten digits, legible in about a minute on two CPU cores.", "1511.06434"),
-        "digits-conditional": ("The same, told which digit to draw.", "1411.1784"),
+        "dcgan": ("Handwritten digits, their labels left aside.", "1511.06434"),
+        "digits-conditional": (
+            "Handwritten digits, told which to draw; the default, legible in a minute.",
+            "1411.1784",
+        ),
         "grid25": ("25 Gaussians in the plane, all of them found in minutes.", "1705.07761"),
         "sngan": ("Residual networks and spectral normalisation, 32 pixels.", "1802.05957"),
         "wgan-gp": ("The same networks, D's slope held at 1.", "1704.00028"),
@@ -398,4 +402,4 @@ def ganreg_recipes() -> Iterable[Recipe]:
         "fastgan": ("For a hundred pictures.", "2101.04775"),
     }
     for name, (summary, paper) in told.items():
-        yield Recipe(name, RECIPES / f"{name}.yaml", summary, paper=paper)
+        yield Recipe(name, RECIPES / f"{name}.yaml", summary, paper=paper, default_for=defaults.get(name, ""))

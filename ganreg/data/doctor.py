@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -108,18 +108,21 @@ def judge(found: Diagnosis, *, labels: str | None = None, why_not: str = "") -> 
     found.why_not = why_not
     if why_not:
         return
-    words = ["ganreg", "train", "--data", found.path]
-    if found.resolution is not None:
-        words += ["--resolution", str(found.resolution)]
+    words: list[str] = []
     if labels is not None:
         words += ["--dataset.labels", labels]
     if found.bad:
         words += ["--dataset.on-bad", "skip"]
     if len(found.bad) > MAX_BAD:
         words += ["--dataset.max-bad", str(len(found.bad))]
-    if found.readable < BATCH:
-        words += ["--batch-size", str(1 << (found.readable.bit_length() - 1))]
-    found.command = shlex.join(words)
+    found.command = training(found.path, found.readable, resolution=found.resolution, words=words)
+
+
+def training(path: str, count: int, *, resolution: int | None, words: Sequence[str] = ()) -> str:
+    """The command that trains on data of this many samples: one batch is not more than there are."""
+    size = ["--resolution", str(resolution)] if resolution is not None else []
+    batch = ["--batch-size", str(1 << (count.bit_length() - 1))] if count < BATCH else []
+    return shlex.join(["ganreg", "train", "--data", path, *size, *words, *batch])
 
 
 def _label(found: Diagnosis, files: Files, names: list[str], asked: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, cast
@@ -48,6 +49,42 @@ def check_fit(gan: GAN, spec: DataSpec) -> None:
         if not isinstance(logits, Tensor) or logits.dim() == 0 or len(logits) != 2:
             shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise _misfit(f"the discriminator must give logits [N, …] for N samples, for 2 it gave {shape}")
+
+
+def check_classes(gan: GAN, spec: DataSpec) -> None:
+    """Warn where one network is told the classes and the other is not: what the one knows, the other cannot learn."""
+    if spec.num_classes < 2:
+        return
+    with torch.random.fork_rng(), torch.no_grad():
+        told = {
+            role: _depends_on_labels(_copy(network, role), role, spec)
+            for role, network in (("generator", gan.generator), ("discriminator", gan.discriminator))
+        }
+    for role, other, harm in (
+        ("generator", "discriminator", "nothing asks for the right class, so that its samples need not be of it"),
+        ("discriminator", "generator", "a fake is judged by a class that its maker was never told"),
+    ):
+        if told[role] and not told[other]:
+            advice = "set `conditioning` of both networks, or of neither to 'none'"
+            warnings.warn(f"the {role} is told the classes, the {other} is not: {harm}; {advice}", stacklevel=2)
+
+
+def _depends_on_labels(network: nn.Module, role: str, spec: DataSpec) -> bool:
+    """Whether its answer to one input is another for another class, or is a class.  The network is used up."""
+    network.eval()
+    for parameter in network.parameters():
+        if bool((parameter == parameter.flatten()[0]).all()):  # what starts at zero hides what comes before it
+            parameter.normal_(std=0.1)
+    player = Player(network, role=role, num_classes=spec.num_classes)
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    inputs = torch.randn(2, *((player.latent_dim,) if role == "generator" else spec.shape), device=device)
+    answers = []
+    for number in (0, spec.num_classes - 1):
+        torch.manual_seed(0)  # for those that draw noise
+        answers.append(player(inputs, torch.full((2,), number, device=device)))
+    if getattr(answers[0], "class_logits", None) is not None:
+        return True
+    return not torch.equal(*(torch.nan_to_num(getattr(answer, "logits", answer)) for answer in answers))
 
 
 def check_joining(regularizers: Sequence[Regularizer], gan: GAN, spec: DataSpec) -> None:

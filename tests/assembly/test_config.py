@@ -495,4 +495,4 @@ def test_a_recipe_that_nobody_asked_for_is_left_out_for_other_data():
     other = resolve([Document({"generator": "dcgan", "dataset": {"name": "image-folder", "path": "x"}}, "a")], known)
     asked = resolve([Document({"recipe": "dcgan", "dataset": {"name": "image-folder", "path": "x"}}, "a")], known)
 
-    assert (own.recipe, other.recipe, asked.recipe) == ("dcgan", None, "dcgan")
+    assert (own.recipe, other.recipe, asked.recipe) == ("digits-conditional", None, "dcgan")

@@ -268,7 +268,7 @@ from pathlib import Path
 
 @ganreg.hookimpl
 def ganreg_recipes():
-    yield Recipe("mlp", Path(__file__).with_name("{path}"), "Words.")
+    yield Recipe("mlp", Path(__file__).with_name("{path}"), "Words.", default_for="mlp")
 """
     site = distribution(tmp_path, "takes", source)
     (site / "good.yaml").write_text("loss: hinge\n")

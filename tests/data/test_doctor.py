@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from ganreg.components.datasets.image_folder import ImageFolder
-from ganreg.data.doctor import examine
+from ganreg.data.doctor import examine, training
 from ganreg.data.looking import LARGE, look
 from ganreg.data.samples import examine_samples, images_per_second
 from ganreg.errors import BadImageError, DataError
@@ -200,3 +200,8 @@ def test_the_loader_is_measured_decoding_each_anew(paint, tmp_path):
 
     assert images_per_second(data, workers=0, seconds=0.1) > 10
     assert data._decoded == {}
+
+
+def test_the_command_that_trains_asks_for_no_batch_that_is_larger_than_the_data():
+    assert training("my photos", 301, resolution=64) == "ganreg train --data 'my photos' --resolution 64"
+    assert training("a.npz", 61, resolution=None, words=["--x", "1"]) == "ganreg train --data a.npz --x 1 --batch-size 32"

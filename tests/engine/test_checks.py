@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+import ganreg
 from ganreg.contracts import GAN, DataSpec, DiscriminatorOutput, PenaltyContext
-from ganreg.engine.checks import check_fit, check_joining, check_loss, check_optimizers, check_regularizers
+from ganreg.engine.checks import check_classes, check_fit, check_joining, check_loss, check_optimizers, check_regularizers
 from ganreg.engine.networks import Player
 from ganreg.errors import ContractError, MismatchError
 from tests.engine.small import Discriminator, Generator, bits, game
@@ -196,3 +197,43 @@ def test_a_penalty_that_fails_on_what_is_not_there_is_refused_with_its_reason():
 
     with pytest.raises(ContractError, match="Careless cannot be used: its penalty cannot be had: 'NoneType' object has no"):
         check_joining([Careless()], game(), DataSpec((2,)))
+
+
+# --- who is told the classes ------------------------------------------------------------------------------------------
+
+IMAGES = DataSpec((1, 16, 16), num_classes=3, value_range=(-1.0, 1.0))
+
+
+def conditioned(of_generator: str, of_discriminator: str) -> GAN:
+    settings = {"spec": IMAGES, "width": 8}
+    return GAN(
+        ganreg.create("generator", "resnet", conditioning=of_generator, **settings),
+        ganreg.create("discriminator", "resnet", conditioning=of_discriminator, **settings),
+    )
+
+
+@pytest.mark.parametrize("pair", [("none", "none"), ("conditional-bn", "projection"), ("concat", "acgan")])
+def test_a_pair_of_which_both_or_neither_is_told_the_classes_is_no_cause_for_a_word(pair: tuple[str, str]):
+    gan = conditioned(*pair)
+    before, drawn = (bits(gan.generator), bits(gan.discriminator)), torch.get_rng_state()
+
+    check_classes(gan, IMAGES)  # a warning would be an error here
+
+    assert (bits(gan.generator), bits(gan.discriminator)) == before
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+@pytest.mark.parametrize("conditioning", ["projection", "concat", "acgan"])
+def test_a_discriminator_alone_that_is_told_the_classes_is_warned_of(conditioning: str):
+    with pytest.warns(UserWarning, match="the discriminator is told the classes, the generator is not: a fake is judged by"):
+        check_classes(conditioned("none", conditioning), IMAGES)
+
+
+@pytest.mark.parametrize("conditioning", ["conditional-bn", "concat"])
+def test_a_generator_alone_that_is_told_the_classes_is_warned_of(conditioning: str):
+    with pytest.warns(UserWarning, match="the generator is told the classes, the discriminator is not: nothing asks for"):
+        check_classes(conditioned(conditioning, "none"), IMAGES)
+
+
+def test_without_classes_in_the_data_nobody_is_asked():
+    check_classes(GAN(nn.Identity(), nn.Identity()), DataSpec((2,)))

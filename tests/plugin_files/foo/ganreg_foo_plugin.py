@@ -21,4 +21,4 @@ def ganreg_components():
 
 @ganreg.hookimpl
 def ganreg_recipes():
-    yield Recipe("foo-net", Path(__file__).with_name("foo-net.yaml"), "Small.")
+    yield Recipe("foo-net", Path(__file__).with_name("foo-net.yaml"), "Small.", default_for="foo-net")

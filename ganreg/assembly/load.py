@@ -104,12 +104,16 @@ def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
     shape, num_classes, value_range = (values["spec"][key] for key in ("shape", "num_classes", "value_range"))
     spec = DataSpec(tuple(shape), num_classes, tuple(value_range) if value_range else None)
     settings = {key: value for key, value in told.items() if key != "name"}
-    check_offered(checkpoint.manifest(chosen).get("components", {}), registries.current(), ("generator",))
+    weights = "ema" if "ema" in files else "raw"
+    tensors = chosen / ("ema.safetensors" if weights == "ema" else "generator.safetensors")
+    try:
+        check_offered(checkpoint.manifest(chosen).get("components", {}), registries.current(), ("generator",))
+    except PluginError as error:  # what is in the file can be had without the plugin
+        raise PluginError(error.what, at=error.at, fix=f"{error.fix}; the weights alone are in {tensors}") from error
     generator = registries.current().create("generator", told["name"], spec, settings=settings)
     _fill(generator, files.get("ema", files["generator"]), chosen)
     shares = values.get("label_shares")
     labels = Labels(torch.tensor(shares, dtype=torch.float64)) if shares else Labels()
-    weights = "ema" if "ema" in files else "raw"
     return Trained(generator.eval().to(device), spec, labels, chosen, values["step"], values["images"], weights)
 
 

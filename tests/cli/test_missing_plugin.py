@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from ganreg import registry
 
@@ -69,7 +71,23 @@ def test_samples_need_the_generator_alone(run: Run, made: tuple[Path, Path], uni
 
     assert without_loss.status == 0, without_loss.err
     assert without_all.status == 3
-    assert "fix: pip install ganreg-own==1.2" in without_all.err
+    weights = max(out.glob("checkpoints/*/ema.safetensors"))
+    assert f"fix: pip install ganreg-own==1.2; the weights alone are in {weights}\n" in without_all.err
+
+
+def test_the_weights_can_be_had_without_what_made_them(
+    run: Run, made: tuple[Path, Path], uninstall: Callable[[Path], None], tmp_path: Path
+):
+    out, site = made
+    whole = run("export", str(out), "--out", "weights.safetensors")
+    uninstall(site)
+    ran = run("export", str(out), "--out", "others.safetensors")
+    named = Path(ran.err.rpartition("the weights alone are in ")[2].strip())
+    kept, exported = load_file(named), load_file("weights.safetensors")
+
+    assert (whole.status, ran.status) == (0, 3)
+    assert kept.keys() == exported.keys()
+    assert all(torch.equal(kept[name], exported[name]) for name in kept)
 
 
 @pytest.mark.filterwarnings("ignore:plugin ganreg-own 1.2")

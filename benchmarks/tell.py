@@ -17,6 +17,7 @@ from typing import Any
 from ganreg import hookspecs
 
 sys.path.insert(0, str(Path(__file__).parent))  # however this file was found
+import tell_data
 import tell_quality
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +26,7 @@ LOSS_HEADINGS = (
     *("dtype", "N", "fused", "in place", "eager", "compiled"),
     *("eager / fused", "compiled / fused", "eager / in place", "of a copy's speed"),
 )
-DOCS = ("kernel.md", "engine.md", "scaling.md", "reliability.md", "plugins.md", "parts.md", "results.md")
+DOCS = ("kernel.md", "engine.md", "scaling.md", "reliability.md", "plugins.md", "parts.md", "results.md", "data.md")
 PAGES = (ROOT / "README.md", *(ROOT / "docs" / name for name in DOCS))
 
 
@@ -227,14 +228,14 @@ def hooks() -> str:
     return "\n".join(told).rstrip()
 
 
-def quality(name: str) -> Callable[[], str]:
-    """A table of docs/results.md; one that was not measured says so."""
+def table(name: str) -> Callable[[], str]:
+    """What a committed result tells; one that was not measured says so."""
+    tables = {**tell_quality.TABLES, **tell_data.TABLES}
 
-    def table() -> str:
-        there = (RESULTS / f"{name}.json").exists()
-        return tell_quality.TABLES[name](result(f"{name}.json")) if there else tell_quality.MISSING
+    def made() -> str:
+        return tables[name](result(f"{name}.json")) if (RESULTS / f"{name}.json").exists() else tell_quality.MISSING
 
-    return table
+    return made
 
 
 def _plain(signature: inspect.Signature) -> str:
@@ -249,12 +250,14 @@ PARTS: dict[str, Callable[[], str]] = {
     "ranks-speed": ranks_speed,
     "save-cost": save_cost,
     "plugins-speed": plugins_speed,
+    "walk": table("walk"),
+    "loader": table("loader"),
     "hooks": hooks,
     "parts": tell_quality.parts,
-    "results-points": quality("points"),
-    "results-digits": quality("digits"),
-    "results-long": quality("digits_long"),
-    "results-stacked": quality("stacked"),
+    "results-points": table("points"),
+    "results-digits": table("digits"),
+    "results-long": table("digits_long"),
+    "results-stacked": table("stacked"),
 }
 
 

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 KERNEL = (ROOT / "docs" / "kernel.md").read_text(encoding="utf-8")
 PARTS = ["digits-quality", "loss-speed", "loss-accuracy", "step-speed", "ranks-speed", "save-cost", "plugins-speed"]
 PARTS += [f"results-{name}" for name in ("points", "digits", "long", "stacked")]
+PARTS += ["walk", "loader"]
 WORDS = ["hooks", "parts"]
 ACCURACY = {
     "kind": "loss-accuracy",
@@ -42,6 +43,21 @@ ACCURACY = {
 
 PLACE = {"machine": {"processor": "Abacus", "cores": 2}, "torch": "2", "date": "2026-01-02T03", "command": ["python"]}
 DIGIT = {"fd_digits_cnn": 2.25, "kd_digits_cnn": 0.5, "precision": 0.75, "recall": 0.5, "min_share": 0.0625}
+WALK = [
+    {"command": "ganreg data check photos", "seconds": 2.5},
+    {"command": "ganreg train --data a.zip", "seconds": 600.0},
+    {"command": "ganreg report latest", "seconds": 3.0},
+]
+RATES = {"usual": [50.0, 70.0], "folder": [90.0, 110.0], "packed": [990.0, 1010.0]}
+LOADER = {
+    "pictures": {"count": 240},
+    "resolution": 128,
+    "workers": 2,
+    "rounds": 2,
+    "images_per_second": RATES,
+    "folder_over_usual": {"each": [1.5, 1.7]},
+    "packed_over_folder": {"each": [9.0, 11.0]},
+}
 QUALITY = {
     "points": [
         {
@@ -132,6 +148,8 @@ def test_a_figure_that_was_edited_is_seen(tell: ModuleType, results: Path, name:
         put(results, file, json.loads((ROOT / "benchmarks" / "results" / file).read_text()))
     for kind, rows in QUALITY.items():
         put(results, f"{kind}.json", {**PLACE, "jobs": 2, "seeds": [0, 1], "rows": rows})
+    put(results, "walk.json", {**PLACE, "photos": 300, "rows": WALK})
+    put(results, "loader.json", {**PLACE, **LOADER})
     page = tell.told(part(name))
     figures = list(re.finditer(r"\d+", page))
 
@@ -141,9 +159,20 @@ def test_a_figure_that_was_edited_is_seen(tell: ModuleType, results: Path, name:
         assert tell.told(edited) == page != edited
 
 
-@pytest.mark.parametrize("name", ["points", "digits", "long", "stacked"])
+@pytest.mark.parametrize("name", ["results-points", "results-digits", "results-long", "results-stacked", "walk", "loader"])
 def test_what_was_not_measured_says_so(tell: ModuleType, results: Path, name: str):
-    assert "*Not run.*" in tell.told(part(f"results-{name}"))
+    assert "*Not run.*" in tell.told(part(name))
+
+
+def test_a_walk_tells_what_each_verb_took_and_loaders_how_they_compare(tell: ModuleType, results: Path):
+    put(results, "walk.json", {**PLACE, "photos": 300, "rows": WALK})
+    put(results, "loader.json", {**PLACE, **LOADER})
+
+    walked = "With 300 photos each took, on 2 cores (Abacus, torch 2): `data check` 2 s; `train` 10 min; `report` 3 s."
+    assert walked in tell.told(part("walk"))
+    told = tell.told(part("loader"))
+    assert "the usual loop 60 images/s, the folder 100 images/s, the packed archive 1,000 images/s" in told
+    assert "Folder beside the usual loop 1.6 (1.5 – 1.7), archive beside folder 10.0 (9.0 – 11.0) times" in told
 
 
 def test_the_last_of_a_long_run_stands_beside_its_best(tell: ModuleType, results: Path):

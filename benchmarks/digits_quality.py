@@ -34,6 +34,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import ganreg
+from ganreg.assembly.load import load_trained
 from ganreg.components.metrics.frechet_distance import FrechetDistance
 
 NUM_SAMPLES = 2000
@@ -137,13 +138,7 @@ def default_run(seed: int, out: Path, extra: list[str]) -> tuple[Tensor, float, 
     seconds = time.perf_counter() - start
     if ended.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {ended.returncode}:\n{ended.stdout[-4000:]}")
-    generator = ganreg.load_generator(out)
-    with torch.no_grad():
-        return generator(latents(generator.latent_dim)), seconds, command
-
-
-def latents(dim: int) -> Tensor:
-    return torch.randn(NUM_SAMPLES, dim, generator=torch.Generator().manual_seed(SAMPLE_SEED))
+    return load_trained(out).sample(NUM_SAMPLES, seed=SAMPLE_SEED), seconds, command
 
 
 def tutorial_networks() -> tuple[nn.Module, nn.Module]:
@@ -213,8 +208,9 @@ def tutorial_run(x: Tensor, seed: int, seconds: float) -> tuple[Tensor, int]:
             steps += 1
             if time.perf_counter() >= end:
                 break
+    latents = torch.randn(NUM_SAMPLES, LATENT_DIM, 1, 1, generator=torch.Generator().manual_seed(SAMPLE_SEED))
     with torch.no_grad():  # in training mode still, as the tutorials sample
-        return generator(latents(LATENT_DIM).view(NUM_SAMPLES, LATENT_DIM, 1, 1)), steps
+        return generator(latents), steps
 
 
 # --- the report -------------------------------------------------------------------------------------------------------

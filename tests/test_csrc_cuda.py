@@ -68,6 +68,7 @@ def compiled(source, folder, architecture):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
+@pytest.mark.nightly
 def test_a_plugin_s_functor_compiles_in_the_place_of_ours(tmp_path):
     header = sources.folder().parent / "examples" / "ganreg-native-loss" / "ganreg_native_loss" / "huber.h"
     sources.Functor("huber", "Huber", header.read_text()).put_into(tmp_path)

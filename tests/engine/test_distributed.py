@@ -319,7 +319,7 @@ def weights(run: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="not run: no /proc")
-@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("named", [pytest.param(True, marks=pytest.mark.nightly), False])
 def test_a_killed_rank_is_started_again_and_the_run_ends_as_if_nothing_had_happened(named: bool, tmp_path: Path):
     whole = torchrun("--out", "whole", cwd=tmp_path)
     assert finish([whole], 120)[0].code == 0

@@ -95,6 +95,17 @@ def is_export(path: Path) -> bool:
     return (path / CONFIG).is_file() and (path / MANIFEST).is_file()
 
 
+def says_export(path: Path) -> bool:
+    """Whether a file in the folder says that it is one of these: others have files of the same names."""
+    for name in (CONFIG, MANIFEST):
+        try:
+            if _parsed(checkpoint.plain_bytes(path / name, MOST_JSON, _damaged), path).get("format") == FORMAT:
+                return True
+        except CheckpointError:
+            continue
+    return False
+
+
 def manifest_of(files: Mapping[str, bytes]) -> bytes:
     """What manifest.json says of these contents."""
     entries = {name: {"sha256": hashlib.sha256(one).hexdigest(), "size": len(one)} for name, one in sorted(files.items())}

@@ -70,7 +70,7 @@ def _files(directory: Path, repository: str, form: str | None, step: int | None,
     """Of a run, made now; of an exported folder, as they are.  Raises UsageError, CheckpointError, ExportError."""
     from ganreg.assembly import exported
     from ganreg.assembly.load import load_trained
-    from ganreg.sharing import folder, origin
+    from ganreg.sharing import folder, origin, placing
 
     if not exported.is_export(directory):
         trained = load_trained(origin.at_step(directory, step))
@@ -84,8 +84,8 @@ def _files(directory: Path, repository: str, form: str | None, step: int | None,
         )
     names = exported.manifest(directory)
     files = {name: exported.verified(directory, name) for name in names}
-    card = directory / folder.CARD
-    return folder.with_manifest({**files, folder.CARD: card.read_bytes()} if card.is_file() else files)
+    card = directory / placing.CARD
+    return folder.with_manifest({**files, placing.CARD: card.read_bytes()} if card.is_file() else files)
 
 
 def _tell(files: Mapping[str, bytes], repository: str) -> None:

@@ -15,16 +15,17 @@ from ganreg.assembly import exported
 from ganreg.assembly.exported import About
 from ganreg.assembly.load import Trained
 from ganreg.engine import checkpoint, durable
-from ganreg.errors import CheckpointError, ExportError, RunExistsError, StorageError
+from ganreg.errors import ExportError, RunExistsError, StorageError
 from ganreg.pictures import picture
 from ganreg.portable import onnx, program
 from ganreg.portable.frozen import freeze, needs_labels
+from ganreg.sharing import placing
 from ganreg.sharing.card import Format, card
 from ganreg.sharing.origin import about as known_of
 from ganreg.sharing.origin import reduced
+from ganreg.sharing.placing import CARD
 
 ENDINGS: Mapping[Format, str] = {"safetensors": ".safetensors", "torch-export": ".pt2", "onnx": ".onnx"}
-CARD = "README.md"
 SHOWN = 64
 SHOWN_LARGE = 16
 LARGE = 128
@@ -101,18 +102,11 @@ def is_file(out: Path, form: Format) -> bool:
 
 def check_target(out: Path, form: Format, *, force: bool) -> None:
     """Before anything is made.  Raises RunExistsError; what is no export is never replaced."""
-    if not out.exists() and not out.is_symlink():
-        return
     if is_file(out, form):
-        if not force or not out.is_file():
+        if (out.exists() or out.is_symlink()) and not (force and out.is_file()):
             raise RunExistsError("the file is there already", at=str(out), fix="add --force, or give another --out")
         return
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    if not out.is_dir() or not exported.is_export(out):
-        raise RunExistsError("there is something else already", at=str(out), fix="give another --out")
-    if not force:
-        raise RunExistsError("there is an export already", at=str(out), fix="add --force, or give another --out")
+    placing.check(out, force=force)
 
 
 def write(made: Export, out: Path, *, force: bool = False) -> None:
@@ -143,33 +137,12 @@ def put(files: Mapping[str, bytes], out: Path) -> None:
     for name, content in with_manifest(files).items():
         durable.write(part / name, content)
     durable.sync_directory(part)
-    take_place(part, out)
+    placing.take_place(part, out)
 
 
 def with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Beside them the manifest, of all but the card: that one is for people, who may edit it."""
     return {**files, exported.MANIFEST: exported.manifest_of({name: one for name, one in files.items() if name != CARD})}
-
-
-def take_place(part: Path, out: Path) -> None:
-    """Give a whole folder its name.  An export that is there is replaced, what else lies in it stays.  Raises OSError."""
-    if out.is_dir() and not any(out.iterdir()):
-        out.rmdir()
-    if not out.exists():
-        durable.rename(part, out)
-        return
-    try:
-        belongs = {*exported.manifest(out), exported.MANIFEST, CARD}
-    except CheckpointError:  # a damaged one
-        belongs = {path.name for path in out.iterdir() if exported.PLAIN_NAME.fullmatch(path.name)}
-    old = out.with_name(f".{out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    durable.rename(out, old)
-    durable.rename(part, out)
-    for path in old.iterdir():
-        if path.name not in belongs and not (out / path.name).exists():
-            path.rename(out / path.name)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _weights(trained: Trained) -> bytes:

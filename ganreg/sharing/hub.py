@@ -24,11 +24,11 @@ from ganreg import __version__
 from ganreg.assembly import exported
 from ganreg.errors import CheckpointError, HubError, StorageError, UsageError, reason_of
 from ganreg.extras import imported
-from ganreg.sharing import folder
+from ganreg.sharing import folder, placing
+from ganreg.sharing.placing import CARD
 
 PUBLIC = "https://huggingface.co"
 REPOSITORY = re.compile(r"[\w-][\w.-]{0,95}/[\w-][\w.-]{0,95}")
-CARD = folder.CARD
 TAKEN = (".safetensors", ".json", ".png")
 """Endings of what is fetched, beside the card."""
 
@@ -107,8 +107,10 @@ def fetch(repository: str, out: Path, *, revision: str | None = None, force: boo
 
         _fetch_into(part, get, hub, repository)
     try:
-        shutil.rmtree(part / ".cache", ignore_errors=True)  # the library's notes of what it fetched
-        folder.take_place(part, out)
+        for name in placing.others(part):  # the library's notes, and what a try for another repository left
+            path = part / name
+            path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
+        placing.take_place(part, out)
     except OSError as error:
         raise StorageError(
             f"the folder cannot be written: {error.strerror or error}", at=str(out), fix="give another --out"

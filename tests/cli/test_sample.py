@@ -47,6 +47,7 @@ def numbers(run: Run, name: str, *words: str) -> np.ndarray:
 
 def test_a_class_is_asked_for_by_number_several_take_turns(run: Run):
     sizes = ("--generator", "mlp", "--set", "generator.hidden=[8]", "--generator.conditioning", "concat")
+    sizes += ("--discriminator.conditioning", "concat")
     assert run("train", *sizes, "--dataset", "gaussians", "--steps", "1", "--out", "runs/known", "--quiet").status == 0
     seven, two = numbers(run, "seven", "-n", "6", "--class", "7"), numbers(run, "two", "-n", "6", "--class", "2")
     turns, every = (

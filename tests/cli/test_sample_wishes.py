@@ -17,6 +17,7 @@ from .conftest import Run
 def known(run: Run) -> Path:
     """A run of one step on pictures of 8 x 8, told its classes."""
     words = ("--generator", "mlp", "--set", "generator.hidden=[8]", "--generator.conditioning", "concat")
+    words += ("--discriminator.conditioning", "concat")
     assert run("train", *words, "--resolution", "8", "--steps", "1", "--out", "known", "--quiet").status == 0
     return Path("known")
 

@@ -18,7 +18,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = {"hidden": (8,), "conditioning": "concat"}
     gan = ganreg.GAN(
         ganreg.create("generator", "mlp", spec=digits.spec, latent_dim=4, **made),
-        ganreg.create("discriminator", "mlp", spec=digits.spec, hidden=(8,)),
+        ganreg.create("discriminator", "mlp", spec=digits.spec, **made),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANREG_KERNEL", "reference")

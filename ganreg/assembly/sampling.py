@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ganreg.engine import latents
+from ganreg.engine.sampling import tells_classes_apart
 from ganreg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Wish:
     """Which latents and classes: `count` from one seed, or the first of each of `seeds`; `classes` take turns.
 
     With `grid`, every class has a row of all of them; with `frames`, they are points of a closed path, `frames` from one to the
-    next, all of one class.  `truncation` draws styles towards their mean: 1 is G itself, 0 the mean.
+    next, all of one class: the first sample's where none is said.  `truncation` draws styles towards their mean: 1 is G itself, 0 the mean.
     """
 
     count: int
@@ -51,6 +52,21 @@ def samples(trained: Trained, wish: Wish) -> Tensor:
     z, labels = _latents(trained, wish)
     z, labels = _arranged(z, labels, wish)
     return latents.made_of(trained.generator, z, labels, num_classes=trained.spec.num_classes, truncation=wish.truncation)
+
+
+def of_one_class(trained: Trained, wish: Wish) -> Wish:
+    """A path's class said: of one that was not asked for, that of its first sample, where the generator tells classes apart.
+
+    Raises UsageError where seeds were named whose samples are of several classes: no path of one class goes through them.
+    """
+    if not wish.frames or wish.classes or not tells_classes_apart(trained.generator, trained.spec.num_classes, trained.device):
+        return wish
+    _, labels = _latents(trained, wish)
+    drawn = labels.tolist() if labels is not None else []
+    if wish.seeds and len(set(drawn)) > 1:
+        told = ", ".join(f"{seed} of class {number}" for seed, number in zip(wish.seeds, drawn, strict=True))
+        raise UsageError(f"these seeds are of several classes: {told}", at="--seeds", fix=f"add --class {drawn[0]}")
+    return replace(wish, classes=drawn[:1])
 
 
 def _latents(trained: Trained, wish: Wish) -> tuple[Tensor, Tensor | None]:

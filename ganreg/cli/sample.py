@@ -106,10 +106,10 @@ def sample(context: click.Context, /, run: str, **said: object) -> None:
     directory = runs.find(run)
     from ganreg.assembly.evaluation import chosen_checkpoint
     from ganreg.assembly.load import load_trained
-    from ganreg.assembly.sampling import samples
+    from ganreg.assembly.sampling import of_one_class, samples
 
     trained = load_trained(chosen_checkpoint(directory, use_best=asked.best))
-    wish = _wish(asked, trained)
+    wish = of_one_class(trained, _wish(asked, trained))
     if asked.interpolate and not trained.spec.is_image:
         raise UsageError("these samples are no pictures, which an animation needs", at="--interpolate", fix="leave it out")
     _tell(samples(trained, wish), asked, wish, trained)
@@ -118,7 +118,9 @@ def sample(context: click.Context, /, run: str, **said: object) -> None:
 def _tell(made: Tensor, asked: Asked, wish: Wish, trained: Trained) -> None:
     """Write, draw, and say where it went."""
     columns = wish.count if wish.grid else None
-    what = f"{len(made)} frames between {wish.count} samples" if wish.frames else f"{len(made)} samples"
+    what = f"{len(made)} samples"
+    if wish.frames:
+        what = f"{len(made)} frames between {wish.count} samples" + (f" of class {wish.classes[0]}" if wish.classes else "")
     if asked.separate is not None:
         if not trained.spec.is_image:
             raise UsageError("these samples are no pictures", at="--separate", fix="give --out FILE.npz")
@@ -192,7 +194,8 @@ def _name(asked: Asked, wish: Wish) -> str:
     which = [f"seeds{_short(asked.seeds)}"] if asked.seeds else [f"seed{wish.seed}", f"n{wish.count}"]
     frames = [f"frames{wish.frames}"] if wish.frames and wish.frames != FRAMES else []
     psi = [f"truncation{asked.truncation:g}"] if asked.truncation is not None else []
-    of = [f"class{'-'.join(asked.classes)}"] if asked.classes else []
+    classes = asked.classes or (wish.classes if wish.frames else ())
+    of = [f"class{'-'.join(map(str, classes))}"] if classes else []
     return "-".join([front, *which, *frames, *psi, *of]) + f".{(asked.ending or 'gif') if wish.frames else 'png'}"
 
 

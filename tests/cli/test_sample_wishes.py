@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_an_animation_goes_from_each_sample_to_the_next_and_back(run: Run, known
     ran = run("sample", "known", "--interpolate", "3", "--frames", "5", "--class", "7", "--fps", "10")
     frames = numbers(run, "known", "--interpolate", "3", "--frames", "5", "--class", "7")
 
-    assert ran.out == "15 frames between 3 samples: known/samples/interpolation-seed0-n3-frames5-class7.gif\n"
+    assert ran.out == "15 frames between 3 samples of class 7: known/samples/interpolation-seed0-n3-frames5-class7.gif\n"
     with Image.open("known/samples/interpolation-seed0-n3-frames5-class7.gif") as file:
         assert (file.format, file.n_frames, file.size, file.info["duration"]) == ("GIF", 15, (256, 256), 100)
     assert np.allclose(frames[::5], numbers(run, "known", "-n", "3", "--class", "7"), atol=1e-6)
@@ -74,19 +75,47 @@ def test_an_animation_goes_from_each_sample_to_the_next_and_back(run: Run, known
 
 @pytest.mark.parametrize(("ending", "named"), [("png", "PNG"), ("webp", "WEBP")])
 def test_an_animation_has_the_format_that_is_asked_for(run: Run, known: Path, ending: str, named: str):
-    assert run("sample", "known", "--interpolate", "2", "--frames", "2", "--format", ending).status == 0
+    told = run("sample", "known", "--interpolate", "2", "--frames", "2", "--format", ending).out
+    number = re.search(r"of class (\d)", told)[1]
     assert run("sample", "known", "--interpolate", "2", "--frames", "2", "--out", f"mine.{ending}").status == 0
 
-    for path in (f"known/samples/interpolation-seed0-n2-frames2.{ending}", f"mine.{ending}"):
+    for path in (f"known/samples/interpolation-seed0-n2-frames2-class{number}.{ending}", f"mine.{ending}"):
         with Image.open(path) as file:
             assert (file.format, file.n_frames) == (named, 4)
 
 
 def test_an_animation_goes_through_chosen_seeds(run: Run, known: Path):
-    frames = numbers(run, "known", "--interpolate", "2", "--seeds", "5,9", "--frames", "3")
+    path = ("--interpolate", "2", "--seeds", "5,9", "--class", "7")
+    frames = numbers(run, "known", *path, "--frames", "3")
 
     assert len(frames) == 6
-    assert np.allclose(frames[0], numbers(run, "known", "--seed", "5", "-n", "1")[0], atol=1e-6)
+    assert np.allclose(frames[::3], numbers(run, "known", "--seeds", "5,9", "--class", "7"), atol=1e-6)
+
+
+def test_seeds_whose_samples_are_of_several_classes_are_no_path_of_one(run: Run, known: Path):
+    ran = run("sample", "known", "--interpolate", "2", "--seeds", "1,2")
+
+    assert ran.status == 2
+    assert re.search(
+        r"these seeds are of several classes: 1 of class (\d), 2 of class \d\n.*\n  fix: add --class \1\n", ran.err
+    )
+
+
+def test_an_animation_without_a_class_is_of_its_first_samples_and_says_so(run: Run, known: Path):
+    told = run("sample", "known", "--interpolate", "2", "--frames", "2").out
+    frames = numbers(run, "known", "--interpolate", "2", "--frames", "2")
+    number = re.fullmatch(r"4 frames .* of class (\d): known/samples/interpolation-seed0-n2-frames2-class\1\.gif\n", told)[1]
+
+    assert np.allclose(frames, numbers(run, "known", "--interpolate", "2", "--frames", "2", "--class", number))
+    assert np.allclose(frames[0], numbers(run, "known", "-n", "1")[0], atol=1e-6)
+
+
+def test_a_generator_that_reads_no_labels_goes_through_any_seeds(run: Run):
+    words = ("--generator", "mlp", "--set", "generator.hidden=[8]", "--resolution", "8", "--steps", "1", "--out", "none")
+    assert run("train", *words, "--quiet").status == 0
+    frames = numbers(run, "none", "--interpolate", "2", "--seeds", "1,2", "--frames", "3")
+
+    assert np.allclose(frames[::3], numbers(run, "none", "--seeds", "1,2"), atol=1e-6)
 
 
 def test_truncation_brings_samples_nearer_to_each_other(run: Run, styled: Path):

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Wish:
     """Which latents and classes: `count` from one seed, or the first of each of `seeds`; `classes` take turns.
 
-    With `grid`, every class has a row of all of them; with `frames`, they are points of a closed path of one class, `frames` from
-    one to the next.  `truncation` draws styles towards their mean: 1 is G itself, 0 the mean.
+    With `grid`, every class has a row of all of them; with `frames`, they are points of a closed path of one class, `frames`
+    from one to the next.  `truncation` draws styles towards their mean: 1 is G itself, 0 the mean.
     """
 
     count: int

@@ -23,7 +23,7 @@ LICENSE = r"[a-z0-9][a-z0-9.+-]*"
 @with_shared_options
 @click.command()
 @click.argument("run", type=runs.RunPath())
-@click.option("--format", "form", type=click.Choice(FORMATS), default="safetensors", show_default=True, help="of the generator")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="of the generator  [as --out ends, else safetensors]")
 @click.option(
     "--out",
     type=PathName(path_type=Path),
@@ -40,7 +40,7 @@ LICENSE = r"[a-z0-9][a-z0-9.+-]*"
 def export(
     context: click.Context,
     run: str,
-    form: str,
+    form: str | None,
     out: Path | None,
     batch_max: int,
     step: int | None,
@@ -54,21 +54,31 @@ def export(
     """
     session_of(context).registry()
     check_license(license_)
-    chosen = cast("Format", form)
+    chosen = chosen_format(form, out)
     directory = runs.find(run)
     from ganreg.assembly import exported
     from ganreg.assembly.load import load_trained
     from ganreg.sharing import folder, origin
 
-    target = out or (directory.with_name(f"{directory.name}-{form}") if exported.is_export(directory) else None)
+    target = out or (directory.with_name(f"{directory.name}-{chosen}") if exported.is_export(directory) else None)
     if target is not None:
         folder.check_target(target, chosen, force=force)
     trained = load_trained(origin.at_step(directory, step))
-    target = target or trained.path.parents[1] / "export" / form
+    target = target or trained.path.parents[1] / "export" / chosen
     folder.check_target(target, chosen, force=force)
     made = folder.export(trained, chosen, batch_max=batch_max, license=license_)
     folder.write(made, target, force=force)
     output.say(told(made, target))
+
+
+def chosen_format(form: str | None, out: Path | None) -> Format:
+    """What was asked for, or what the ending of --out says.  Raises UsageError where the two are not the same."""
+    from ganreg.sharing.folder import ENDINGS
+
+    said = next((one for one, ending in ENDINGS.items() if out is not None and out.suffix.lower() == ending), None)
+    if form is not None and said is not None and form != said:
+        raise UsageError(f"--out ends in '{ENDINGS[said]}', which is {said}", at="--format", fix=f"--format {said}")
+    return cast("Format", form or said or "safetensors")
 
 
 def told(made: Export, target: Path) -> str:

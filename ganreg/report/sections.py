@@ -250,11 +250,13 @@ def repeat(records: Records) -> str:
     blocks = []
     for record in records:
         place, config = shlex.quote(str(record.path)), shlex.quote(str(record.path / "config.yaml"))
+        needed = record.config.get("plugin_files")
+        files = "".join(f" --plugin {shlex.quote(str(name))}" for name in needed) if isinstance(needed, dict) else ""
         lines = []
         if record.config and record.repeatable:
-            lines.append(f"ganreg train -c {config}")
+            lines.append(f"ganreg train -c {config}{files}")
         if record.end is not None and record.end.get("checkpoint"):
-            lines.append(f"ganreg sample {place} -n 64")
+            lines.append(f"ganreg sample {place} -n 64{files}")
         name = f"<h3>{text(record.name)}</h3>" if len(records) > 1 else ""
         code = f"<pre><code>{text(chr(10).join(lines))}</code></pre>" if lines else ""
         why = "" if record.repeatable else "Settings alone do not repeat this run: some of its parts were objects, or unknown."

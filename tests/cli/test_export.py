@@ -59,6 +59,20 @@ def test_a_file_that_is_there_stays_unless_forced(run: Run, trained: Path):
     assert run("export", "latest", "--out", "folder").status == 2
 
 
+def test_the_ending_of_out_says_the_format(run: Run, trained: Path):
+    ran = run("export", "latest", "--out", "g.pt2", "--batch-max", "9")
+
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out.startswith("torch-export of step 3, ")
+    assert Path("g.pt2").is_file()
+    ran = run("export", "latest", "--format", "safetensors", "--out", "g.onnx")
+    assert (ran.status, ran.err) == (
+        2,
+        "error[GR100]: --out ends in '.onnx', which is onnx\n  at: --format\n  fix: --format onnx\n",
+    )
+    assert not Path("g.onnx").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [

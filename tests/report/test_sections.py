@@ -110,6 +110,8 @@ def test_the_command_that_repeats_it_is_quoted_for_a_shell(tmp_path: Path):
     made = sections.repeat([record])
 
     assert "ganreg train -c &#x27;" in made
+    record.config["plugin_files"] = {"my loss.py": "0" * 64}
+    assert "/config.yaml&#x27; --plugin &#x27;my loss.py&#x27;" in sections.repeat([record]).replace("&quot;", "")
     record.repeatable = False
     assert "ganreg train" not in sections.repeat([record])
     assert "Settings alone do not repeat this run" in sections.repeat([record])

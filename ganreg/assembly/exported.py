@@ -74,6 +74,8 @@ class About(BaseModel):
     latent_dim: int = Field(ge=1, le=2**31)
     conditional: bool = False
     label_shares: list[float] | None = None
+    class_names: list[str] = []
+    """What the classes are called, in the order of their numbers; nothing where they have no names."""
     weights: Literal["averaged", "last"] = "averaged"
     step: int = Count
     images: int = Count
@@ -146,6 +148,8 @@ def about(folder: Path) -> About:
         and (not shares or sum(shares) > 0)
     ):
         raise _damaged("label_shares: one share for each class, at least 0, is what it must hold", path)
+    if made.class_names and len(made.class_names) != made.spec.num_classes:
+        raise _damaged("class_names: a name for each class is what it must hold, or none", path)
     return made
 
 

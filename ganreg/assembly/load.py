@@ -112,8 +112,7 @@ def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
         raise PluginError(error.what, at=error.at, fix=f"{error.fix}; the weights alone are in {tensors}") from error
     generator = registries.current().create("generator", told["name"], spec, settings=settings)
     _fill(generator, files.get("ema", files["generator"]), chosen)
-    shares = values.get("label_shares")
-    labels = Labels(torch.tensor(shares, dtype=torch.float64)) if shares else Labels()
+    labels = _labels(values.get("label_shares"), values.get("class_names"))
     return Trained(generator.eval().to(device), spec, labels, chosen, values["step"], values["images"], weights)
 
 
@@ -125,9 +124,13 @@ def _of_export(path: Path, device: str) -> Trained:
     check_installed(about, path)
     generator = registries.current().create("generator", part.name, spec, settings=part.settings)
     _fill(generator, tensors, path)
-    shares = about.label_shares
-    labels = Labels(torch.tensor(shares, dtype=torch.float64)) if shares else Labels()
+    labels = _labels(about.label_shares, about.class_names)
     return Trained(generator.eval().to(device), spec, labels, path)
+
+
+def _labels(shares: Sequence[float] | None, names: Sequence[str] | None) -> Labels:
+    """As they were drawn in training; without names where a run before them was made."""
+    return Labels(torch.tensor(shares, dtype=torch.float64), tuple(names or ())) if shares else Labels()
 
 
 def check_installed(about: exported.About, path: Path) -> None:

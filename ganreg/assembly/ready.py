@@ -45,6 +45,8 @@ from ganreg.ops import library
 SAMPLES_A_RUN = 10
 CHECKPOINTS_A_RUN = 5
 REALS_SHOWN = 64
+MOST_NAMES, MOST_LETTERS = 1000, 200
+"""Classes, and letters of a name, up to which names are kept with the weights."""
 
 LATER_SETTINGS = (
     "accumulate",
@@ -339,7 +341,17 @@ def _look_at_data(batches: Batches, *, resumed: bool) -> Tensor | None:
 
 
 def _labels(source: Source) -> Labels:
-    return Labels.like(labels_of(source.dataset), source.spec.num_classes)
+    drawn = Labels.like(labels_of(source.dataset), source.spec.num_classes)
+    return replace(drawn, names=_class_names(source)) if drawn.shares is not None else drawn
+
+
+def _class_names(source: Source) -> tuple[str, ...]:
+    """What the data call their classes, where they say so in the usual way and these are more than numbers."""
+    told = getattr(source.dataset, "classes", None)
+    if not isinstance(told, list | tuple) or not all(isinstance(one, str) and len(one) <= MOST_LETTERS for one in told):
+        return ()
+    plain = [str(number) for number in range(source.spec.num_classes)]
+    return tuple(told) if len(told) == len(plain) <= MOST_NAMES and list(told) != plain else ()
 
 
 def _total_steps(source: Source, settings: RunSettings) -> int:

@@ -13,7 +13,7 @@ from ganreg.cli import output, runs, sample_files
 from ganreg.cli.number_list import NumberList
 from ganreg.cli.paths import PathName
 from ganreg.cli.session import session_of, with_shared_options
-from ganreg.errors import UsageError
+from ganreg.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 COUNT, COLUMNS, FRAMES, PER_SECOND = 64, 8, 24, 20.0
 MOST_FRAMES = 10_000
+MOST_TOLD = 20
+"""Names of classes that an error lists."""
 """Frames of an animation: all of them are in memory at once."""
 
 
@@ -57,9 +59,9 @@ class Asked:
     "--class",
     "classes",
     multiple=True,
-    metavar="N|all",
+    metavar="N|NAME|all",
     shell_complete=lambda context, parameter, incomplete: ["all"] if "all".startswith(incomplete) else [],
-    help="of this class; several take turns, all: every class  [as frequent as in the data]",
+    help="of this class, by number or name; several take turns, all: every class  [as frequent as in the data]",
 )
 @click.option("--grid", is_flag=True, help="with --class: a row for each class, the same latents in each column")
 @click.option(
@@ -140,21 +142,30 @@ def _wish(asked: Asked, trained: Trained) -> Wish:
     from ganreg.assembly.sampling import Wish
 
     count = len(asked.seeds) or asked.interpolate or asked.count or (COLUMNS if asked.grid else COUNT)
+    every = range(trained.spec.num_classes)
+    classes = every if "all" in asked.classes else [_class(word, trained.labels.names) for word in asked.classes]
     return Wish(
         count=count,
         seed=asked.seed or 0,
         seeds=asked.seeds,
-        classes=list(range(trained.spec.num_classes)) if "all" in asked.classes else [_class(word) for word in asked.classes],
+        classes=classes,
         grid=asked.grid,
         frames=(asked.frames or FRAMES) if asked.interpolate else None,
         truncation=asked.truncation,
     )
 
 
-def _class(word: str) -> int:
-    if not word.isdecimal():
+def _class(word: str, names: Sequence[str]) -> int:
+    """By name, where the classes have names, or by number."""
+    if word in names:
+        return names.index(word)
+    if word.isdecimal():
+        return int(word)
+    if not names:
         raise UsageError(f"a class is a number or all, got '{word}'", at="--class", fix="--class 7")
-    return int(word)
+    known = ", ".join(names[:MOST_TOLD]) + (", …" if len(names) > MOST_TOLD else "")
+    what = f"there is no class '{word}'.{did_you_mean(word, names)} Known: {known}"
+    raise UsageError(what, at="--class", fix=f"--class '{names[0]}'")
 
 
 def _check_together(asked: Asked) -> None:
@@ -194,7 +205,7 @@ def _name(asked: Asked, wish: Wish) -> str:
     which = [f"seeds{_short(asked.seeds)}"] if asked.seeds else [f"seed{wish.seed}", f"n{wish.count}"]
     frames = [f"frames{wish.frames}"] if wish.frames and wish.frames != FRAMES else []
     psi = [f"truncation{asked.truncation:g}"] if asked.truncation is not None else []
-    classes = asked.classes or (wish.classes if wish.frames else ())
+    classes = asked.classes if "all" in asked.classes else wish.classes
     of = [f"class{'-'.join(map(str, classes))}"] if classes else []
     return "-".join([front, *which, *frames, *psi, *of]) + f".{(asked.ending or 'gif') if wish.frames else 'png'}"
 

@@ -17,9 +17,13 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Labels of fakes, drawn from the classes' shares in the data; None where there are no classes."""
+    """Labels of fakes, drawn from the classes' shares in the data; None where there are no classes.
+
+    `names` are what the data call the classes, in the order of their numbers, or nothing.
+    """
 
     shares: Tensor | None = None
+    names: tuple[str, ...] = ()
 
     @classmethod
     def like(cls, labels: Tensor | None, num_classes: int) -> Labels:
@@ -32,7 +36,7 @@ class Labels:
 
     def on(self, device: torch.device) -> Labels:
         """The same, where they are drawn: a copy at each draw would make the host wait."""
-        return Labels(self.shares.to(device)) if self.shares is not None else self
+        return Labels(self.shares.to(device), self.names) if self.shares is not None else self
 
     def draw(self, count: int, rng: torch.Generator) -> Tensor | None:
         """Labels [count] on the generator's device."""

@@ -10,6 +10,9 @@ from ganreg.assembly.exported import About
 
 Format = Literal["safetensors", "torch-export", "onnx"]
 
+MOST_NAMED = 20
+"""Classes that a card names."""
+
 ONNX_PROGRAM = """import numpy as np
 import onnxruntime
 
@@ -83,13 +86,20 @@ def _what(about: About, form: Format) -> str:
     shape = "x".join(map(str, spec.shape))
     what = f"images of {shape} (channels, height, width)" if len(spec.shape) == 3 else f"samples of shape {shape}"
     within = f" with values from {spec.value_range[0]:g} to {spec.value_range[1]:g}" if spec.value_range else ""
-    told = f" It is told the class, one of {spec.num_classes}." if about.conditional else ""
+    told = f" It is told the class, one of {spec.num_classes}{_names(about)}." if about.conditional else ""
     file = {"safetensors": "weights", "torch-export": "torch-export program", "onnx": "ONNX graph"}[form]
     return (
         f"The generator of a GAN, as {file}: {about.latent_dim} random numbers become {what}{within}.{told} It is the "
         f"generator `{_bare(about)}` of {_origin(about)}, "
         + ("with weights averaged over training." if about.weights == "averaged" else "with the last weights.")
     )
+
+
+def _names(about: About) -> str:
+    """The first classes by number and name."""
+    named = [f"{number} {_cell(name)}" for number, name in enumerate(about.class_names[:MOST_NAMED])]
+    more = ", …; config.json names them all" if len(about.class_names) > MOST_NAMED else ""
+    return f" ({', '.join(named)}{more})" if named else ""
 
 
 def _use(about: About, form: Format, repository: str) -> str:

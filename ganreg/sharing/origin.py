@@ -70,6 +70,7 @@ def about(trained: Trained) -> About:
         spec=Spec(shape=spec.shape, num_classes=spec.num_classes, value_range=spec.value_range),
         latent_dim=int(trained.generator.latent_dim),  # type: ignore[arg-type]
         label_shares=values.get("label_shares") or None,
+        class_names=list(trained.labels.names),
         weights="averaged" if "ema.safetensors" in told["files"] else "last",
         step=step,
         images=int(values["images"]),

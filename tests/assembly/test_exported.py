@@ -62,6 +62,7 @@ def test_one_flipped_bit_is_found_and_both_digests_shown(tmp_path: Path, name: s
         ({"format_version": "one"}, "its format_version is no number"),
         ({"latent_dim": 0}, "latent_dim: "),
         ({"spec": {"shape": []}}, "spec.shape: "),
+        ({"class_names": ["cat"]}, "class_names: a name for each class"),
         ({"label_shares": [1.0]}, "label_shares: one share for each class"),
         ({"label_shares": [0.0, 0.0, 0.0]}, "label_shares: one share for each class"),
         ({"generator": "os:system"}, "generator: "),

@@ -168,3 +168,42 @@ def test_what_does_not_go_together_is_refused(run: Run, known: Path, words: tupl
 def test_points_cannot_be_animated_but_they_can_be_drawn(run: Run, trained: Path):
     assert run("sample", "latest", "--interpolate", "3").err.startswith("error[GR100]: these samples are no pictures, which an")
     assert len(run("sample", "latest", "--show").out.splitlines()) > 10
+
+
+# --- classes by name --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pets(run: Run) -> Path:
+    """A run that is told which of its photos are cats."""
+    for number in range(16):
+        path = Path("photos") / ("cats", "dogs")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (number, 90, 200)).save(path)
+    words = ("--generator", "mlp", "--set", "generator.hidden=[8]", "--generator.conditioning", "concat")
+    words += ("--discriminator.conditioning", "concat", "--batch-size", "8", "--steps", "1", "--quiet")
+    ran = run("train", "--data", "photos", "--resolution", "8", *words, "--out", "pets")
+    assert ran.status == 0, ran.err
+    return Path("pets")
+
+
+def test_a_class_is_asked_for_by_its_name(run: Run, pets: Path):
+    dogs = numbers(run, "pets", "-n", "4", "--class", "dogs")
+
+    assert np.array_equal(dogs, numbers(run, "pets", "-n", "4", "--class", "1"))
+    assert not np.allclose(dogs, numbers(run, "pets", "-n", "4", "--class", "cats"))
+    assert run("sample", "pets", "-n", "4", "--class", "dogs").out.endswith("-n4-class1.png\n")
+
+
+def test_a_name_that_no_class_has_is_told_the_nearest(run: Run, pets: Path):
+    ran = run("sample", "pets", "--class", "dog")
+
+    assert ran.status == 2
+    assert "there is no class 'dog'. Did you mean 'dogs'? Known: cats, dogs\n" in ran.err
+
+
+def test_an_export_keeps_the_names(run: Run, pets: Path):
+    assert run("export", "pets", "--out", "shared").status == 0
+
+    assert "It is told the class, one of 2 (0 cats, 1 dogs)." in Path("shared/README.md").read_text()
+    assert np.array_equal(numbers(run, "shared", "-n", "4", "--class", "dogs"), numbers(run, "pets", "-n", "4", "--class", "1"))

@@ -69,6 +69,7 @@ class Checkpoints(Observer):
         extra = {
             "spec": asdict(self.run.spec),
             "label_shares": shares.tolist() if shares is not None else None,
+            "class_names": list(self.run.labels.names),
             "config": self.run.identity(),
             "penalties": {name: value for name, value in values.items() if name.startswith("penalty_")},
         }

@@ -30,7 +30,7 @@ from ganreg.data.crew import each
 from ganreg.data.doctor import Told
 from ganreg.data.looking import reason
 from ganreg.engine import durable
-from ganreg.errors import BadImageError, ImageTooLargeError, RunBusyError, RunExistsError, StorageError
+from ganreg.errors import BadImageError, ImageTooLargeError, RunBusyError, RunExistsError, StorageError, UsageError
 
 FORM = 1  # counts the ways in which archives were ever written
 LOCAL = struct.Struct("<4s3H2HL2L2H")
@@ -69,9 +69,13 @@ class Packed:
 def pack(plan: Plan, target: Path, *, processes: int = 1, force: bool = False, told: Told | None = None) -> Packed:
     """Write the archive.
 
-    Raises RunExistsError for one that is there, unless `force`; RunBusyError while another process writes it; BadImageError and
-    ImageTooLargeError for a picture that cannot be read; StorageError.
+    Raises UsageError for the archive that the pictures are in; RunExistsError for another one that is there, unless `force`;
+    RunBusyError while another process writes it; BadImageError and ImageTooLargeError for a picture that cannot be read;
+    StorageError.
     """
+    if target.exists() and plan.files.root.is_file() and target.samefile(plan.files.root):  # also by another name of it
+        what = "the archive would take the place of the pictures that it is made from"
+        raise UsageError(what, at=str(target), fix="give another name")
     if target.exists() and (not force or target.is_dir()):
         raise RunExistsError("the file is there already", at=str(target), fix="add --force, or give another name")
     part = target.with_name(f".{target.name}.{plan.digest()}.part")

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from ganreg.components.datasets.archive import ZipFiles
 from ganreg.components.datasets.files import FolderFiles
 from ganreg.components.datasets.image_folder import ImageFolder
 from ganreg.components.datasets.image_zip import ImageZip
 from ganreg.components.datasets.labels import Labels, of_folders
 from ganreg.data.packing import Plan, pack
-from ganreg.errors import BadImageError, RunBusyError, RunExistsError, StorageError
+from ganreg.errors import BadImageError, RunBusyError, RunExistsError, StorageError, UsageError
 from tests.messy import messy
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +111,29 @@ def test_what_is_there_is_not_overwritten_unless_forced(photos, tmp_path):
     assert target.read_text() == "mine"
     pack(planned(photos), target, force=True)
     assert zipfile.is_zipfile(target)
+
+
+def test_the_archive_that_the_pictures_are_in_is_never_replaced(photos, tmp_path):
+    pack(planned(photos, resolution=16), tmp_path / "photos.zip")
+    (tmp_path / "link.zip").symlink_to("photos.zip")
+    (tmp_path / "same.zip").hardlink_to(tmp_path / "photos.zip")
+    before = digest(tmp_path / "photos.zip")
+    files = ZipFiles(tmp_path / "photos.zip")
+    plan = Plan(files, of_folders(list(files.sizes)), 8)
+
+    for name in ("photos.zip", "link.zip", "same.zip"):
+        with pytest.raises(UsageError, match="would take the place of the pictures that it is made from"):
+            pack(plan, tmp_path / name, force=True)
+    assert digest(tmp_path / "photos.zip") == before
+    assert leftovers(tmp_path) == []
+    assert pack(plan, tmp_path / "other.zip").images == 21
+
+
+def test_an_archive_may_lie_among_the_pictures_that_it_is_made_from(tmp_path):
+    folder = messy(tmp_path / "photos", 4, 16, bad=False)
+    pack(planned(folder), folder / "out.zip")
+
+    assert pack(planned(folder), folder / "out.zip", force=True).images == 5
 
 
 def killed(folder, target, fault):

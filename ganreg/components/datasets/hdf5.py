@@ -50,6 +50,7 @@ class HDF5:
     ) -> None:
         need("h5py", "hdf5", of="dataset 'hdf5'")
         self._path = regular_file(path, "an HDF5 file", FIX)
+        self._written = self._path.stat().st_mtime_ns
         self._name = images
         self._file: Any = None
         self._reader = -1  # the process that opened the file
@@ -85,6 +86,10 @@ class HDF5:
         ends = [hashlib.sha256(self._sample(index)[0].numpy().tobytes()).hexdigest() for index in (0, -1) if self._count]
         facts = {"size": self._path.stat().st_size, "labels": self.labels.tolist(), "ends": ends, "shape": self.spec.shape}
         return fingerprint_of(dataset="hdf5", **facts)
+
+    def written(self) -> str:
+        """Changes when the file was written anew, also where the fingerprint does not look."""
+        return str(self._written)
 
     def __getstate__(self) -> dict[str, object]:
         """Without the open file: another process opens its own."""

@@ -107,6 +107,9 @@ class HuggingFace:
         facts = {"count": len(self), "labels": self.labels.tolist(), "ends": ends, "shape": self.spec.shape}
         return fingerprint_of(dataset="huggingface", reading=READING, **facts)
 
+    def written(self) -> None:
+        """Not known of rows, which may name files anywhere."""
+
 
 class HuggingFaceStream(IterableDataset[Any]):
     """Pictures uint8 [C, R, R] and labels one after the other, each pass in another order as far as `SHUFFLED` reaches.

@@ -203,3 +203,13 @@ def test_what_is_no_file_is_told(tmp_path):
     ):
         with pytest.raises(DataError, match=what):
             HDF5(path=path)
+
+
+def test_a_file_that_was_written_anew_is_known_though_its_fingerprint_is_the_same(saved):
+    path = saved(images=IMAGES)
+    first = HDF5(path=path)
+    os.utime(path, ns=(1, 1))
+    again = HDF5(path=path)
+
+    assert first.fingerprint() == again.fingerprint()
+    assert first.written() != again.written() == HDF5(path=path).written() == pickle.loads(pickle.dumps(again)).written()

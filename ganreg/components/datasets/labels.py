@@ -60,7 +60,7 @@ def of_file(content: bytes, names: Sequence[str], place: str) -> Labels:
 
 
 def _read(content: bytes, place: str) -> tuple[dict[str, Any] | None, Sequence[str]]:
-    """-> labels by plain name, or None where the file says that there are none; what the classes are called, where it says so."""
+    """-> labels by plain name, or None where the file says that there are none; what the classes are called, if it says so."""
     try:
         text = content.decode("utf-8-sig")
         if place.lower().endswith(".csv"):

@@ -143,6 +143,8 @@ class HDF5:
         found = self._opened()[name]
         if not isinstance(found, h5py.Dataset):
             raise DataError("that is a group, expected a data set", at=place, fix="--dataset.images GROUP/NAME")
+        if found.shape is None:
+            raise DataError("the data set is empty", at=place, fix="give it images")
         if found.file.filename != self._file.filename or found.is_virtual or found.external:
             raise ArchiveError("the data set leads to another file", at=place, fix="copy the data into this file")
         return found

@@ -165,7 +165,7 @@ def test_what_holds_no_numbers_is_the_files_fault(tmp_path):
         space = h5py.h5s.create_simple((2, 8, 8))
         h5py.h5d.create(file.id, b"times", h5py.h5t.UNIX_D32LE, space)
 
-    for name, what in (("images", "cannot be read"), ("times", "cannot be read"), ("none", "the array holds no image")):
+    for name, what in (("images", "the data set is empty"), ("times", "cannot be read"), ("none", "the array holds no image")):
         with pytest.raises(DataError, match=what) as caught:
             HDF5(path=tmp_path / "a.h5", images=name)
         assert caught.value.exit_code == 4

@@ -325,6 +325,8 @@ class Dataset(Protocol):
     Optional: `tensors` = (samples, labels) when all of it lies in memory; the engine then indexes it on the device.
     `labels` [M] when they are at hand without the samples: labels of fakes are drawn from their shares, else uniformly.
     `as_bytes(index)` = the same as uint8, which the engine reads instead: bytes 0 to 255 for -1 to 1, and nothing random.
+    `written()`, where the fingerprint does not see every change of the content: text that does, such as when the files were
+    last written, or None; statistics of the data are kept from one call to the next only where it is known.
     """
 
     spec: DataSpec

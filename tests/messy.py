@@ -8,7 +8,9 @@ from __future__ import annotations
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -58,25 +60,40 @@ def bomb(width: int, height: int) -> bytes:
 def _save(picture: Image.Image, path: Path, number: int) -> None:
     """One of ten forms in turn."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    grey16 = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+    shown, ending, options = FORMS[number % len(FORMS)](picture)
+    shown.save(path.with_suffix(ending), **options)
+
+
+def _faded(picture: Image.Image) -> Image.Image:
+    """Transparent where it is dark."""
     faded = picture.convert("RGBA")
     faded.putalpha(picture.convert("L"))
-    forms = [
-        (picture, ".png", {}),
-        (picture, ".jpg", {"quality": 90}),
-        (picture.convert("L"), ".jpg", {}),
-        (faded, ".png", {}),
-        (picture.convert("CMYK"), ".jpg", {}),
-        (picture.quantize(32), ".gif", {}),
-        (grey16, ".png", {}),
-        (picture, ".jpeg", {"exif": turned}),
-        (picture, ".webp", {}),
-        (picture.quantize(16), ".png", {"transparency": 3}),
-    ]
-    shown, ending, options = forms[number % len(forms)]
-    shown.save(path.with_suffix(ending), **options)
+    return faded
+
+
+def _grey16(picture: Image.Image) -> Image.Image:
+    return Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
+
+
+def _turned() -> Image.Exif:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return turned
+
+
+FORMS: tuple[Callable[[Image.Image], tuple[Image.Image, str, dict[str, Any]]], ...] = (
+    lambda picture: (picture, ".png", {}),
+    lambda picture: (picture, ".jpg", {"quality": 90}),
+    lambda picture: (picture.convert("L"), ".jpg", {}),
+    lambda picture: (_faded(picture), ".png", {}),
+    lambda picture: (picture.convert("CMYK"), ".jpg", {}),
+    lambda picture: (picture.quantize(32), ".gif", {}),
+    lambda picture: (_grey16(picture), ".png", {}),
+    lambda picture: (picture, ".jpeg", {"exif": _turned()}),
+    lambda picture: (picture, ".webp", {}),
+    lambda picture: (picture.quantize(16), ".png", {"transparency": 3}),
+)
+"""Each makes one form only: all of them for every picture would take ten times as long."""
 
 
 if __name__ == "__main__":

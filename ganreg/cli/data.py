@@ -122,7 +122,7 @@ def pack(
 
 
 def _pack(plan: Any, out: Path, workers: int, force: bool) -> None:
-    from ganreg.data import doctor, packing
+    from ganreg.data import doctor, fitting, packing
 
     with progress("packing") as tell:
         packed = packing.pack(plan, out, processes=workers, force=force, told=tell)
@@ -130,7 +130,9 @@ def _pack(plan: Any, out: Path, workers: int, force: bool) -> None:
     output.say(output.clean(f"{packed.images} pictures{went_on}, {_size(packed.bytes)}: {out}"))
     _list("left out", [f"{name}: {why}" for name, why in packed.left_out.items()])
     grey = ["--dataset.channels", "1"] if plan.channels == 1 else []
-    command = doctor.training(os.fspath(out), packed.images, resolution=plan.resolution, words=grey)
+    size = fitting.fitted(plan.resolution, plan.resolution, plan.resolution)
+    _list("note", [size.note] if size.note else [])
+    command = doctor.training(os.fspath(out), packed.images, resolution=size.resolution, words=[*grey, *size.words])
     output.say(output.clean(f"next: {command}"))
 
 

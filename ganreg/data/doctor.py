@@ -14,6 +14,7 @@ from ganreg.components.datasets.archive import ZipFiles
 from ganreg.components.datasets.files import Files, FolderFiles
 from ganreg.components.datasets.labels import Labels, of_file, of_folders
 from ganreg.data.crew import each
+from ganreg.data.fitting import Fitted, fitted
 from ganreg.data.looking import Seen, look, reason
 from ganreg.errors import DataError
 
@@ -95,12 +96,12 @@ def examine(
     found.changes = _changes(whole, resolution)
     found.duplicates = _same((one.name, one.digest) for one in whole)
     why_not = _label(found, files, [one.name for one in whole], labels)
-    judge(found, labels=labels, why_not=why_not)
+    judge(found, fitted(resolution, resolution, resolution), labels=labels, why_not=why_not)
     return found
 
 
-def judge(found: Diagnosis, *, labels: str | None = None, why_not: str = "") -> None:
-    """Whether it can be trained on, and the command that comes next."""
+def judge(found: Diagnosis, size: Fitted, *, labels: str | None = None, why_not: str = "") -> None:
+    """Whether it can be trained on, and the command that comes next, at a size that its networks make."""
     if found.readable < 2:
         why_not = f"{found.readable} of {found.images} pictures can be read"
     elif len(found.bad) > found.readable:
@@ -115,7 +116,8 @@ def judge(found: Diagnosis, *, labels: str | None = None, why_not: str = "") -> 
         words += ["--dataset.on-bad", "skip"]
     if len(found.bad) > MAX_BAD:
         words += ["--dataset.max-bad", str(len(found.bad))]
-    found.command = training(found.path, found.readable, resolution=found.resolution, words=words)
+    found.notes += [size.note] if size.note else []
+    found.command = training(found.path, found.readable, resolution=size.resolution, words=[*words, *size.words])
 
 
 def training(path: str, count: int, *, resolution: int | None, words: Sequence[str] = ()) -> str:

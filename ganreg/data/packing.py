@@ -30,7 +30,7 @@ from ganreg.data.crew import each
 from ganreg.data.doctor import Told
 from ganreg.data.looking import reason
 from ganreg.engine import durable
-from ganreg.errors import BadImageError, ImageTooLargeError, RunBusyError, RunExistsError, StorageError
+from ganreg.errors import BadImageError, ImageTooLargeError, RunBusyError, RunExistsError, StorageError, UsageError
 
 FORM = 1  # counts the ways in which archives were ever written
 LOCAL = struct.Struct("<4s3H2HL2L2H")
@@ -69,9 +69,13 @@ class Packed:
 def pack(plan: Plan, target: Path, *, processes: int = 1, force: bool = False, told: Told | None = None) -> Packed:
     """Write the archive.
 
-    Raises RunExistsError for one that is there, unless `force`; RunBusyError while another process writes it; BadImageError and
-    ImageTooLargeError for a picture that cannot be read; StorageError.
+    Raises UsageError for the archive that the pictures are in; RunExistsError for another one that is there, unless `force`;
+    RunBusyError while another process writes it; BadImageError and ImageTooLargeError for a picture that cannot be read;
+    StorageError.
     """
+    if target.exists() and plan.files.root.is_file() and target.samefile(plan.files.root):  # also by another name of it
+        what = "the archive would take the place of the pictures that it is made from"
+        raise UsageError(what, at=str(target), fix="give another name")
     if target.exists() and (not force or target.is_dir()):
         raise RunExistsError("the file is there already", at=str(target), fix="add --force, or give another name")
     part = target.with_name(f".{target.name}.{plan.digest()}.part")
@@ -116,13 +120,12 @@ def _write(plan: Plan, part: Path, processes: int, told: Told | None) -> Packed:
     """Every picture that the part does not hold yet, and the labels."""
     names = list(plan.files.sizes)
     with _opened(part) as file:
-        members, end = whole_members(file)
-        places = [int(info.filename[-12:-4]) for info in members]
-        done = places[-1] + 1 if places else 0
-        packed = Packed(found=len(members), left_out=dict.fromkeys(plan.files.faults, "it cannot be opened"))
-        gaps = sorted({*range(done)} - {*places})
-        packed.left_out |= {names[place]: "an earlier call could not read it" for place in gaps}
+        packed = Packed(left_out=dict.fromkeys(plan.files.faults, "it cannot be opened"))
         _refuse_more(plan, packed, next(iter(plan.files.faults.values()), None))
+        members, end = _gone_over(plan, packed, *whole_members(file))
+        packed.found = len(members)
+        places = [_place(info) for info in members]
+        done = places[-1] + 1 if places else 0
         file.seek(end)
         file.truncate()
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -139,11 +142,29 @@ def _write(plan: Plan, part: Path, processes: int, told: Told | None) -> Packed:
                     told(place + 1, len(names))
             archive.writestr(_member(LABELS), _labels(plan.labels, places))
         file.flush()
-        os.fchmod(file.fileno(), part.parent.stat().st_mode & 0o666)
+        os.fchmod(file.fileno(), durable.mode_in(part.parent))
         durable.fail_point("fsync")
         os.fsync(file.fileno())
     packed.images = len(places)
     return packed
+
+
+def _gone_over(plan: Plan, packed: Packed, members: list[zipfile.ZipInfo], end: int) -> tuple[list[zipfile.ZipInfo], int]:
+    """Read what an earlier call left out -> what of its pictures stays, and where they end.
+
+    What is still bad is judged by this call's settings; what is whole by now is written in its place, with all that follow.
+    Raises BadImageError, ImageTooLargeError.
+    """
+    names = list(plan.files.sizes)
+    places = {_place(info): info for info in members}
+    for place in sorted({*range(max(places, default=0))} - {*places}):
+        made = _encoded(plan, names[place])
+        if isinstance(made, bytes):
+            end = next(info.header_offset for info in members if _place(info) > place)
+            return [info for info in members if _place(info) < place], end
+        packed.left_out[names[place]] = reason(made, plan.files.place(names[place]))
+        _refuse_more(plan, packed, made)
+    return members, end
 
 
 def _encoded(plan: Plan, name: str) -> bytes | BadImageError | ImageTooLargeError:
@@ -190,6 +211,10 @@ def _labels(labels: Labels, places: list[int]) -> bytes:
 
 def _name(place: int) -> str:
     return f"{place // 1000:05d}/img{place:08d}.png"
+
+
+def _place(info: zipfile.ZipInfo) -> int:
+    return int(info.filename[-12:-4])
 
 
 def _member(name: str) -> zipfile.ZipInfo:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ganreg.data.doctor import Diagnosis, Told, judge
+from ganreg.data.fitting import fitted
 from ganreg.engine.data import Batches, labels_of, source_of
 from ganreg.errors import GanregError
 
@@ -46,7 +47,7 @@ def examine_samples(data: Any, path: str, dataset: str, resolution: int | None, 
     if labels is not None and classes:
         counts = Counter(labels.tolist())
         found.labels, found.classes = "labels", {name: counts[number] for number, name in enumerate(classes)}
-    judge(found)
+    judge(found, fitted(height, width, resolution, resizes=_resizes(data)))
     if found.bad:  # such data sets leave nothing out
         found.why_not, found.command = f"{len(found.bad)} of {found.images} pictures cannot be read", ""
     return found
@@ -71,6 +72,12 @@ def rate(take: Callable[[], int], *, workers: int, seconds: float) -> float:
     while (spent := time.perf_counter() - began) < seconds:
         count += take()
     return count / spent
+
+
+def _resizes(data: Any) -> bool:
+    """Whether it can be read at another resolution: bytes of one or three channels can."""
+    is_bytes = hasattr(data, "as_bytes") or any(held.dtype == torch.uint8 for held in getattr(data, "tensors", ())[:1])
+    return is_bytes and data.spec.shape[0] in (1, 3)
 
 
 def _read(data: Any, index: int) -> tuple[Tensor, int]:

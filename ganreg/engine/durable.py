@@ -22,6 +22,16 @@ CHUNK = 1 << 20  # bytes written and hashed at once
 _passed: Counter[str] = Counter()
 
 
+def _umask() -> int:
+    """What files are made without.  It is read by setting it: to one under which another thread's file is only too private."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+UMASK = _umask()  # once, before there are threads
+
+
 class Written(NamedTuple):
     """What a file holds, told while it was written."""
 
@@ -59,10 +69,15 @@ def write(path: Path, content: bytes) -> Written:
             count = file.write(rest[:CHUNK])
             digest.update(rest[:count])
             rest = rest[count:]
-        os.fchmod(handle, path.parent.stat().st_mode & 0o666)  # as the directory, which the umask made
+        os.fchmod(handle, mode_in(path.parent))
         fail_point("fsync")
         os.fsync(handle)
     return Written(digest.hexdigest(), len(content))
+
+
+def mode_in(folder: Path) -> int:
+    """Of a file there: no more than its folder allows, which may be open to everybody, and than the umask.  Raises OSError."""
+    return folder.stat().st_mode & 0o666 & ~UMASK
 
 
 def sync_directory(path: Path) -> None:

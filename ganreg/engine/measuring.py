@@ -85,7 +85,7 @@ class Measuring:
         return str(getattr(self.extractor, "note", ""))
 
     def reals(self) -> Seen:
-        """Looked at once, and remembered in `cache` where the data have a fingerprint of their own."""
+        """Looked at once, and remembered in `cache` where the data can be told from others."""
         if not self.knows_reals():
             self._reals = self._look(self._real_batches(), self.n_real, "reals")
             if place := self._place():

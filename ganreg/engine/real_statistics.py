@@ -25,10 +25,16 @@ TENSORS = ("features", "class_logits")
 
 
 def place_of(folder: Path | None, source: Source, facts: Mapping[str, Any]) -> Path | None:
-    """The file for these data and facts; None where the data have no fingerprint of their own, which tells them from others."""
+    """The file for these data and facts; None where nothing tells the data from others.
+
+    That needs a fingerprint of their own, and where it looks at less than the content, when the content was written.
+    """
     if folder is None or not hasattr(source.dataset, "fingerprint"):
         return None
-    told = json.dumps({"format": FORMAT, "data": source.fingerprint(), **facts}, sort_keys=True)
+    written = source.dataset.written() if hasattr(source.dataset, "written") else ""
+    if written is None:
+        return None
+    told = json.dumps({"format": FORMAT, "data": source.fingerprint(), "written": written, **facts}, sort_keys=True)
     return folder / f"{hashlib.sha256(told.encode()).hexdigest()}.safetensors"
 
 

@@ -120,3 +120,16 @@ def test_progress_is_a_plain_line_now_and_then(capsys: pytest.CaptureFixture[str
         told(2, 9)
         told(3, 9)
     assert capsys.readouterr().err == "looking 2/9\n"
+
+
+def test_what_the_last_line_says_can_be_done(run: Run, place: Path):
+    messy(place / "photos", 10, 16, bad=False)
+    checked = run("data", "check", "photos", "--resolution", "50", "--workers", "1")
+    packed = run("data", "pack", "photos", "out.zip", "--resolution", "50", "--workers", "1")
+    small = ("--generator.width", "4", "--discriminator.width", "4", "--steps", "1", "--quiet")
+
+    for number, told in enumerate((checked, packed)):
+        assert "note: the default networks make no images of 50 x 50; 48 x 48 is the nearest" in told.out
+        command = shlex.split(told.out.splitlines()[-1].partition("next: ")[2])
+        ran = run(*command[1:], *small, "--out", f"runs/{number}")
+        assert (ran.status, ran.err) == (0, "")

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from .conftest import TINY, Run
 
@@ -146,3 +148,22 @@ def test_metrics_and_extractors_complete(run: Run):
     from ganreg.cli.evaluate import evaluate
 
     assert {"metric", "extractor"} <= {param.name.rstrip("s") for param in evaluate.params if param.name}
+
+
+def test_pictures_that_were_replaced_are_measured_anew(run: Run, place: Path):
+    rng = np.random.default_rng(0)
+    (place / "bmp").mkdir()
+    for number in range(16):
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(place / "bmp" / f"{number}.bmp")
+    words = ("--resolution", "8", "--batch-size", "8", "--out", "r")
+    assert run("train", "--data", "bmp", *PICTURES, *words).status == 0
+
+    def measured() -> float:
+        told = run("evaluate", "r", "-n", "16", "--metric", "frechet-distance", "--extractor", "random-conv", "--json")
+        return float(json.loads(told.out)[0]["value"])
+
+    before, again = measured(), measured()
+    for number in range(16):
+        Image.new("RGB", (8, 8)).save(place / "bmp" / f"{number}.bmp")
+
+    assert before == again != measured()

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from ganreg.components.datasets.image_folder import ImageFolder
+from ganreg.components.datasets.npz import Npz
 from ganreg.data.doctor import examine, training
 from ganreg.data.looking import LARGE, look
 from ganreg.data.samples import examine_samples, images_per_second
@@ -205,3 +206,19 @@ def test_the_loader_is_measured_decoding_each_anew(paint, tmp_path):
 def test_the_command_that_trains_asks_for_no_batch_that_is_larger_than_the_data():
     assert training("my photos", 301, resolution=64) == "ganreg train --data 'my photos' --resolution 64"
     assert training("a.npz", 61, resolution=None, words=["--x", "1"]) == "ganreg train --data a.npz --x 1 --batch-size 32"
+
+
+def test_the_command_is_of_a_size_that_the_default_networks_make(paint, tmp_path):
+    paint("1.png", 1, (100, 100)), paint("2.png", 2, (100, 100))
+    found = examine(tmp_path, "image-folder", resolution=100)
+
+    assert found.why_not == ""
+    assert "--resolution 96" in found.command
+    assert found.notes == ["the default networks make no images of 100 x 100; 96 x 96 is the nearest that they make"]
+
+
+def test_arrays_of_an_odd_size_are_resized_where_they_can_be(tmp_path):
+    for images, words in ((np.zeros((4, 9, 9), np.uint8), "--resolution 8"), (np.zeros((4, 9, 9), "f4"), "--generator mlp")):
+        np.savez(tmp_path / "a.npz", images=images)
+        found = examine_samples(Npz(path=tmp_path / "a.npz"), "a.npz", "npz", None)
+        assert found.command == f"ganreg train --data a.npz {words} --batch-size 4"

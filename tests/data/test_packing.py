@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from ganreg.components.datasets.archive import ZipFiles
 from ganreg.components.datasets.files import FolderFiles
 from ganreg.components.datasets.image_folder import ImageFolder
 from ganreg.components.datasets.image_zip import ImageZip
 from ganreg.components.datasets.labels import Labels, of_folders
+from ganreg.components.datasets.pictures import bad
+from ganreg.data import packing
 from ganreg.data.packing import Plan, pack
-from ganreg.errors import BadImageError, RunBusyError, RunExistsError, StorageError
+from ganreg.errors import BadImageError, ImageTooLargeError, RunBusyError, RunExistsError, StorageError, UsageError
 from tests.messy import messy
 
 ROOT = Path(__file__).parents[2]
@@ -97,9 +100,56 @@ def test_bad_pictures_stop_it_or_are_left_out_and_told(broken, tmp_path, monkeyp
 
     assert packed.images == 21
     assert sorted(packed.left_out) == ["cats/bomb.png", "cats/text.jpg", "dogs/empty.png", "dogs/truncated.jpg"]
-    assert packed.left_out["cats/bomb.png"] == "an earlier call could not read it"
+    assert packed.left_out["cats/bomb.png"].startswith("too large to decode")
     assert packed.left_out["dogs/empty.png"] == "the file is empty"
     assert ImageZip(path=tmp_path / "out.zip").labels.tolist() == [0] * 11 + [1] * 10
+
+
+def test_what_an_earlier_call_left_out_stops_one_that_leaves_nothing_out(broken, tmp_path, monkeypatch):
+    interrupted(planned(broken, on_bad="skip"), tmp_path / "out.zip", monkeypatch)
+
+    with pytest.raises(BadImageError, match=r"cats/text.jpg' cannot be read"):
+        pack(planned(broken, on_bad="skip", max_bad=1), tmp_path / "out.zip")
+    with pytest.raises(ImageTooLargeError, match=r"cats/bomb.png' is too large"):
+        pack(planned(broken), tmp_path / "out.zip")
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_what_an_earlier_call_could_not_read_is_written_in_its_place_once_it_is_whole(photos, tmp_path, monkeypatch):
+    pack(planned(photos), tmp_path / "whole.zip")
+    third = list(planned(photos).files.sizes)[2]
+    with monkeypatch.context() as patch:
+        read = packing.read_square
+
+        def failing(file, resolution, channels, place):
+            if place.endswith(third):
+                raise bad(place, "the disk was away")
+            return read(file, resolution, channels, place)
+
+        patch.setattr(packing, "read_square", failing)
+        interrupted(planned(photos, on_bad="skip"), tmp_path / "out.zip", monkeypatch)
+    packed = pack(planned(photos), tmp_path / "out.zip")
+
+    assert (packed.images, packed.found, packed.left_out) == (21, 2, {})
+    assert digest(tmp_path / "out.zip") == digest(tmp_path / "whole.zip")
+
+
+def interrupted(plan, target, monkeypatch):
+    """Pack up to the last picture."""
+    monkeypatch.setenv("GANREG_FAIL", "fsync:EIO")
+    monkeypatch.setattr("ganreg.engine.durable._passed", Counter())
+    with pytest.raises(StorageError, match="cannot be written"):
+        pack(plan, target)
+    monkeypatch.delenv("GANREG_FAIL")
+
+
+def test_an_archive_in_a_folder_that_is_open_to_everybody_is_not(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("ganreg.engine.durable.UMASK", 0o022)
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    pack(planned(photos), tmp_path / "shared" / "out.zip")
+
+    assert stat.S_IMODE((tmp_path / "shared" / "out.zip").stat().st_mode) == 0o644
 
 
 def test_what_is_there_is_not_overwritten_unless_forced(photos, tmp_path):
@@ -110,6 +160,29 @@ def test_what_is_there_is_not_overwritten_unless_forced(photos, tmp_path):
     assert target.read_text() == "mine"
     pack(planned(photos), target, force=True)
     assert zipfile.is_zipfile(target)
+
+
+def test_the_archive_that_the_pictures_are_in_is_never_replaced(photos, tmp_path):
+    pack(planned(photos, resolution=16), tmp_path / "photos.zip")
+    (tmp_path / "link.zip").symlink_to("photos.zip")
+    (tmp_path / "same.zip").hardlink_to(tmp_path / "photos.zip")
+    before = digest(tmp_path / "photos.zip")
+    files = ZipFiles(tmp_path / "photos.zip")
+    plan = Plan(files, of_folders(list(files.sizes)), 8)
+
+    for name in ("photos.zip", "link.zip", "same.zip"):
+        with pytest.raises(UsageError, match="would take the place of the pictures that it is made from"):
+            pack(plan, tmp_path / name, force=True)
+    assert digest(tmp_path / "photos.zip") == before
+    assert leftovers(tmp_path) == []
+    assert pack(plan, tmp_path / "other.zip").images == 21
+
+
+def test_an_archive_may_lie_among_the_pictures_that_it_is_made_from(tmp_path):
+    folder = messy(tmp_path / "photos", 4, 16, bad=False)
+    pack(planned(folder), folder / "out.zip")
+
+    assert pack(planned(folder), folder / "out.zip", force=True).images == 5
 
 
 def killed(folder, target, fault):

@@ -6,6 +6,8 @@ import errno
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,8 +49,21 @@ def test_replacing_a_link_leaves_its_target_alone(tmp_path: Path):
     assert (tmp_path / "latest").read_bytes() == b"ours"
 
 
-@pytest.mark.parametrize(("of_directory", "of_file"), [(0o755, 0o644), (0o700, 0o600), (0o775, 0o664)])
-def test_a_file_may_be_read_by_whoever_may_read_its_directory(of_directory: int, of_file: int, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("of_directory", "umask", "of_file"),
+    [
+        (0o755, 0o022, 0o644),
+        (0o700, 0o022, 0o600),
+        (0o775, 0o002, 0o664),  # shared by a group, whose umask says so
+        (0o775, 0o022, 0o644),
+        (0o1777, 0o022, 0o644),  # as /tmp
+        (0o755, 0o077, 0o600),
+    ],
+)
+def test_a_file_may_be_read_by_whoever_may_read_its_directory_as_far_as_the_umask_goes(
+    of_directory: int, umask: int, of_file: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(durable, "UMASK", umask)
     place = tmp_path / "place"
     place.mkdir()
     place.chmod(of_directory)
@@ -56,6 +71,14 @@ def test_a_file_may_be_read_by_whoever_may_read_its_directory(of_directory: int,
     durable.write(place / "a", b"1")
 
     assert stat.S_IMODE((place / "a").stat().st_mode) == of_file
+
+
+def test_the_umask_is_that_of_the_process_and_stays_as_it_was():
+    program = "import os; from ganreg.engine import durable; print(durable.UMASK, os.umask(0))"
+    told = subprocess.run(
+        [sys.executable, "-c", f"import os; os.umask(0o027); {program}"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout.split() == [str(0o027)] * 2
 
 
 def test_a_fail_point_breaks_at_the_time_that_was_asked_for(monkeypatch: pytest.MonkeyPatch):

@@ -59,6 +59,21 @@ def test_data_that_only_look_alike_have_no_place(tmp_path: Path):
     assert place_of(None, source_of(Fingerprinted()), {}) is None
 
 
+class Written(Fingerprinted):
+    def __init__(self, when: str | None) -> None:
+        self.when = when
+
+    def written(self) -> str | None:
+        return self.when
+
+
+def test_data_that_were_written_anew_have_another_place_and_none_where_that_is_not_known(tmp_path: Path):
+    first, second, unknown = (place_of(tmp_path, source_of(Written(when)), {}) for when in ("1", "2", None))
+
+    assert first == place_of(tmp_path, source_of(Written("1")), {}) != second
+    assert unknown is None
+
+
 class Boom:
     def __reduce__(self) -> Any:
         return (Path.touch, (Path("was-run"),))

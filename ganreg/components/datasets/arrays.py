@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganreg.components.datasets.labels import MAX_CLASSES
-from ganreg.components.datasets.pictures import square
+from ganreg.components.datasets.pictures import MAX_PIXELS, square
 from ganreg.contracts import DataSpec
 from ganreg.errors import BadSampleError, DataError
 
@@ -44,6 +44,14 @@ def layout(shape: tuple[int, ...], dtype: np.dtype[Any], place: str) -> Layout:
     raise DataError(f"an array of shape {list(shape)} holds no images", at=place, fix=FORMS)
 
 
+def refuse_other_counts(shape: tuple[int, ...], count: int, place: str) -> None:
+    """Raises DataError where an array of this shape has not one label for each of `count` images."""
+    if shape not in ((count,), (count, 1)):
+        what = f"expected {count} labels, one for each image, got an array of shape {list(shape)}"
+        fix = "labels.argmax(1)" if len(shape) == 2 and shape[0] == count else "give each image one label"
+        raise DataError(what, at=place, fix=fix)
+
+
 class Shaper:
     """From the array's images to samples of the asked resolution.  Raises DataError where that cannot be."""
 
@@ -52,6 +60,11 @@ class Shaper:
         self._place = place
         self.is_bytes = dtype == np.uint8
         channels, height, width = self._layout.shape
+        if not shape[0]:
+            raise DataError("the array holds no image", at=place, fix="give it images")
+        if height * width > MAX_PIXELS:
+            what = f"the images are too large: {height} x {width}, and at most {MAX_PIXELS:,} pixels are read"
+            raise DataError(what, at=place, fix="shrink them beforehand")
         self.resizes = resolution is not None and (height, width) != (resolution, resolution)
         self._resolution = resolution or 0
         if self.resizes and (not self.is_bytes or channels == 4):
@@ -92,10 +105,7 @@ def numbers(sample: Tensor) -> Tensor:
 
 def class_numbers(labels: np.ndarray, count: int, place: str) -> tuple[Tensor, tuple[str, ...]]:
     """Whole numbers [M] or [M, 1], or names [M] -> int64 [M] and what the classes are called.  Raises DataError."""
-    if labels.shape not in ((count,), (count, 1)):
-        what = f"expected {count} labels, one for each image, got an array of shape {list(labels.shape)}"
-        fix = "labels.argmax(1)" if labels.ndim == 2 and len(labels) == count else "give each image one label"
-        raise DataError(what, at=place, fix=fix)
+    refuse_other_counts(labels.shape, count, place)
     labels = labels.reshape(count)
     if labels.dtype.kind in "US":
         called, found = np.unique(labels.astype(str), return_inverse=True)

@@ -46,6 +46,8 @@ class FolderFiles:
     def __init__(self, path: str | Path) -> None:
         self.root = _folder(path)
         self.sizes: dict[str, int] = {}
+        self.times: dict[str, int] = {}
+        """When each was last written, in nanoseconds, as it was found."""
         self.faults: dict[str, BadImageError] = {}
         self.others: Counter[str] = Counter()
         for file in _files(self.root):
@@ -55,7 +57,8 @@ class FolderFiles:
                 self.others[ending or "no extension"] += 1
                 continue
             try:
-                self.sizes[name] = _size(file)
+                status = _status(file)
+                self.sizes[name], self.times[name] = status.st_size, status.st_mtime_ns
             except BadImageError as error:
                 self.faults[name] = error
         refuse_nothing(self)
@@ -139,11 +142,11 @@ def _files(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
-def _size(file: Path) -> int:
+def _status(file: Path) -> os.stat_result:
     try:
         status = file.stat()
     except OSError as error:  # a link that leads nowhere
         raise BadImageError(f"the picture {str(file)!r} cannot be read: {error.strerror}", at=str(file), fix=REMOVE) from error
     if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
         raise BadImageError(f"the picture {str(file)!r} cannot be read: it is no regular file", at=str(file), fix=REMOVE)
-    return status.st_size
+    return status

@@ -6,7 +6,10 @@ The HDF Group, "Hierarchical Data Format, version 5".  https://docs.h5py.org
 from __future__ import annotations
 
 import hashlib
+import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,12 +18,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from ganreg.components.datasets.arrays import Shaper, class_numbers, named, numbers
+from ganreg.components.datasets.archive import MOST_RATIO
+from ganreg.components.datasets.arrays import Shaper, class_numbers, named, numbers, refuse_other_counts
 from ganreg.components.datasets.files import regular_file
 from ganreg.components.datasets.fingerprint import fingerprint_of
-from ganreg.errors import ArchiveError, BadSampleError, DataError
+from ganreg.errors import ArchiveError, BadSampleError, DataError, GanregError
 from ganreg.extras import need
 
+FROM_BYTES = 2**26  # a data set above may not have shrunk to less than a part in MOST_RATIO
 LABELS = "labels"
 FIX = "give a file that h5py wrote, with the images in it"
 
@@ -32,7 +37,7 @@ class HDF5:
     cut and resized as files of pictures are.
 
     Raises UsageError without h5py, DataError for a path or data set that is not there or holds no images, ArchiveError for a
-    file that is damaged or that leads to other files.
+    file that is damaged, promises far more than it holds, or leads elsewhere: to other files, or by links inside.
     """
 
     def __init__(
@@ -45,18 +50,25 @@ class HDF5:
     ) -> None:
         need("h5py", "hdf5", of="dataset 'hdf5'")
         self._path = regular_file(path, "an HDF5 file", FIX)
+        self._written = self._path.stat().st_mtime_ns
         self._name = images
         self._file: Any = None
         self._reader = -1  # the process that opened the file
-        held = _names(self._opened())
-        pixels = self._array(named(held, images, self._path))
-        self._shaper = Shaper(pixels.shape, pixels.dtype, resolution, f"{self._path}: {images}")
+        with _judged(str(self._path)):
+            held = _names(self._opened())
+        place = f"{self._path}: {images}"
+        with _judged(place):
+            pixels = self._array(named(held, images, self._path))
+            self._shaper = Shaper(pixels.shape, pixels.dtype, resolution, place)
+            _refuse_promises(pixels, place)
         self._count = len(pixels)
         self.classes: tuple[str, ...] = ()
         self.labels = torch.zeros(self._count, dtype=torch.int64)
         if labels is not None and (labels in held or labels != LABELS):
-            told = _values(self._array(named(held, labels, self._path)))
-            self.labels, self.classes = class_numbers(told, self._count, f"{self._path}: {labels}")
+            place = f"{self._path}: {labels}"
+            with _judged(place):
+                told = _values(self._array(named(held, labels, self._path)), self._count, place)
+            self.labels, self.classes = class_numbers(told, self._count, place)
         self.spec = self._shaper.spec(len(self.classes))
         if self._shaper.is_bytes:
             self.as_bytes = self._sample
@@ -75,6 +87,10 @@ class HDF5:
         facts = {"size": self._path.stat().st_size, "labels": self.labels.tolist(), "ends": ends, "shape": self.spec.shape}
         return fingerprint_of(dataset="hdf5", **facts)
 
+    def written(self) -> str:
+        """Changes when the file was written anew, also where the fingerprint does not look."""
+        return str(self._written)
+
     def __getstate__(self) -> dict[str, object]:
         """Without the open file: another process opens its own."""
         return {name: value for name, value in self.__dict__.items() if name != "as_bytes"} | {"_file": None, "_reader": -1}
@@ -91,7 +107,9 @@ class HDF5:
         index %= self._count
         try:
             image = self._array(self._name)[index]
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except (GanregError, MemoryError):
+            raise
+        except Exception as error:
             what = f"image {index} cannot be read: {error}"
             raise BadSampleError(what, at=f"{self._path}: {self._name}", fix="mend the file") from error
         return self._shaper.sample(np.asarray(image)), int(self.labels[index])
@@ -101,15 +119,16 @@ class HDF5:
         import h5py
 
         if self._reader != os.getpid():
-            try:
+            with _judged(str(self._path)):
                 self._file = h5py.File(self._path, "r")
-            except (OSError, ValueError, RuntimeError) as error:
-                raise ArchiveError(f"the HDF5 file cannot be read: {error}", at=str(self._path), fix=FIX) from error
             self._reader = os.getpid()
         return self._file
 
     def _array(self, name: str) -> Any:
-        """A data set of this file and no other.  Raises ArchiveError, DataError."""
+        """A data set of this file and no other: no link is followed, since what it leads to may be a link itself.
+
+        Raises ArchiveError, DataError.
+        """
         import h5py
 
         place = f"{self._path}: {name}"
@@ -118,9 +137,14 @@ class HDF5:
             link = self._opened().get("/".join(parts[: depth + 1]), getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 raise ArchiveError("the data set is a link to another file", at=place, fix="copy the data into this file")
+            if isinstance(link, h5py.SoftLink):
+                fix = "give the name that it leads to: --dataset.images NAME"
+                raise ArchiveError("the data set is a link, expected the data", at=place, fix=fix)
         found = self._opened()[name]
         if not isinstance(found, h5py.Dataset):
             raise DataError("that is a group, expected a data set", at=place, fix="--dataset.images GROUP/NAME")
+        if found.shape is None:
+            raise DataError("the data set is empty", at=place, fix="give it images")
         if found.file.filename != self._file.filename or found.is_virtual or found.external:
             raise ArchiveError("the data set leads to another file", at=place, fix="copy the data into this file")
         return found
@@ -134,9 +158,32 @@ def _names(file: Any) -> list[str]:
     return sorted([*found, *links])
 
 
-def _values(array: Any) -> np.ndarray:
-    """Labels, text as text."""
+def _values(array: Any, count: int, place: str) -> np.ndarray:
+    """Labels for `count` images, text as text; judged before they are read.  Raises DataError, ArchiveError."""
     import h5py
 
+    refuse_other_counts(array.shape, count, place)
+    _refuse_promises(array, place)
     is_text = h5py.check_string_dtype(array.dtype) is not None
     return np.asarray(array.asstr()[:], dtype=str) if is_text else np.asarray(array[:])
+
+
+def _refuse_promises(array: Any, place: str) -> None:
+    """Raises ArchiveError where the shape, or one chunk, which is read whole, promises far more than the file holds."""
+    size = max(math.prod(array.shape), math.prod(array.chunks or ())) * array.dtype.itemsize
+    stored = array.id.get_storage_size()
+    if size > FROM_BYTES and size > MOST_RATIO * stored:
+        what = f"the data set promises {size:,} bytes and has {stored:,}"
+        raise ArchiveError(what, at=place, fix="write all of it, and not compressed")
+
+
+@contextmanager
+def _judged(place: str) -> Iterator[None]:
+    """Whatever h5py stumbles over inside the block is the file's fault.  Raises ArchiveError."""
+    try:
+        yield
+    except (GanregError, MemoryError):
+        raise
+    except Exception as error:  # an odd link, an odd type, damage: h5py has no one error for them
+        why = str(error)[:200] or type(error).__name__
+        raise ArchiveError(f"the HDF5 file cannot be read: {why}", at=place, fix=FIX) from error

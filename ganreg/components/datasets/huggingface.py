@@ -8,8 +8,10 @@ Lhoest et al., "Datasets: A Community Library for Natural Language Processing", 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -56,16 +58,25 @@ def huggingface(
     rows = rows.select_columns([name for name in (image, labelled) if name])
     rows = rows.cast_column(image, datasets.Image(decode=False))
     made = HuggingFaceStream if streaming else HuggingFace
-    return made(rows, f"{path}, {split}", image, labelled, resolution, channels)
+    return made(rows, f"{path}, {split}", image, labelled, resolution, channels, _folders(path))
 
 
 class HuggingFace:
     """One picture for each row; `classes` are the names that the column of labels has, or its numbers or texts."""
 
-    def __init__(self, rows: Any, place: str, image: str, label: str | None, resolution: int, channels: Literal[1, 3]) -> None:
+    def __init__(
+        self,
+        rows: Any,
+        place: str,
+        image: str,
+        label: str | None,
+        resolution: int,
+        channels: Literal[1, 3],
+        folders: Sequence[Path],
+    ) -> None:
         self._rows = rows.select_columns([image])
         self._place, self._image = place, image
-        self._resolution, self._channels = resolution, channels
+        self._resolution, self._channels, self._folders = resolution, channels, folders
         self.classes: tuple[str, ...] = ()
         self.labels = torch.zeros(len(rows), dtype=torch.int64)
         if label is not None:
@@ -86,14 +97,18 @@ class HuggingFace:
         if not -len(self) <= index < len(self):
             raise IndexError(f"index {index} of a data set of {len(self)}")
         index %= len(self)
-        pixels = _decoded(self._rows[index][self._image], self._resolution, self._channels, f"{self._place}: row {index}")
-        return pixels, int(self.labels[index])
+        place = f"{self._place}: row {index}"
+        file = _picture(self._rows[index][self._image], self._folders, place)
+        return _decoded(file, self._resolution, self._channels, place), int(self.labels[index])
 
     def fingerprint(self) -> str:
         """Of the number of rows, the labels, the first and the last picture, and the shape."""
         ends = [hashlib.sha256(self.as_bytes(index)[0].numpy().tobytes()).hexdigest() for index in (0, -1) if len(self)]
         facts = {"count": len(self), "labels": self.labels.tolist(), "ends": ends, "shape": self.spec.shape}
         return fingerprint_of(dataset="huggingface", reading=READING, **facts)
+
+    def written(self) -> None:
+        """Not known of rows, which may name files anywhere."""
 
 
 class HuggingFaceStream(IterableDataset[Any]):
@@ -102,9 +117,18 @@ class HuggingFaceStream(IterableDataset[Any]):
     Several worker processes share the stream; the library gives each its own files, and one that has none ends at once.
     """
 
-    def __init__(self, rows: Any, place: str, image: str, label: str | None, resolution: int, channels: Literal[1, 3]) -> None:
+    def __init__(
+        self,
+        rows: Any,
+        place: str,
+        image: str,
+        label: str | None,
+        resolution: int,
+        channels: Literal[1, 3],
+        folders: Sequence[Path],
+    ) -> None:
         self._rows, self._place, self._image, self._label = rows, place, image, label
-        self._resolution, self._channels = resolution, channels
+        self._resolution, self._channels, self._folders = resolution, channels, folders
         self.classes: tuple[str, ...] = ()
         if label is not None:
             self.classes = _names(rows, label)
@@ -119,7 +143,8 @@ class HuggingFaceStream(IterableDataset[Any]):
         for number, row in enumerate(self._rows.shuffle(seed=seed, buffer_size=SHUFFLED)):
             place = f"{self._place}: picture {number} of the stream"
             label = row[self._label] if self._label is not None else 0
-            yield _decoded(row[self._image], self._resolution, self._channels, place), int(label)
+            file = _picture(row[self._image], self._folders, place)
+            yield _decoded(file, self._resolution, self._channels, place), int(label)
 
     def fingerprint(self) -> str:
         """Of where it comes from and the shape: its content is not known beforehand."""
@@ -181,11 +206,36 @@ def _names(rows: Any, label: str) -> tuple[str, ...]:
     return tuple(getattr(rows.features[label], "names", None) or ())
 
 
-def _decoded(cell: Any, resolution: int, channels: Literal[1, 3], place: str) -> Tensor:
-    """The bytes of a picture, or the path of its file -> uint8 [C, R, R], by our rules and limits and not the library's."""
+def _folders(path: str) -> tuple[Path, ...]:
+    """Where files that rows name may lie: the folder of the data, and where the library keeps what it downloads or unpacks."""
+    import datasets
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    local = Path(path).expanduser()
+    own = [local] if local.is_dir() else [local.parent] if local.is_file() else []
+    kept = [Path(datasets.config.HF_DATASETS_CACHE), Path(HF_HUB_CACHE)]
+    return tuple(dict.fromkeys(written for folder in (*own, *kept) for written in (folder.absolute(), folder.resolve())))
+
+
+def _picture(cell: Any, folders: Sequence[Path], place: str) -> BytesIO | Path:
+    """The bytes of a picture, or its file in one of the folders: a row may say any path.  Raises BadImageError."""
     try:
-        content = cell["bytes"]
-        file = BytesIO(content) if content is not None else Path(cell["path"])
+        if cell["bytes"] is not None:
+            return BytesIO(cell["bytes"])
+        file = Path(os.path.normpath(folders[0] / cell["path"]))  # links are followed, as in any folder of pictures
     except (TypeError, KeyError) as error:
         raise bad(place, "the row holds no picture") from error
+    if not any(file.is_relative_to(folder) for folder in folders):
+        raise bad(place, "its path leads out of the data set's folder")
+    try:
+        is_file = stat.S_ISREG(file.stat().st_mode)
+    except (OSError, ValueError) as error:
+        raise bad(place, str(error)) from error
+    if not is_file:  # opening a pipe would wait for ever
+        raise bad(place, "its path is that of no regular file")
+    return file
+
+
+def _decoded(file: BytesIO | Path, resolution: int, channels: Literal[1, 3], place: str) -> Tensor:
+    """A picture -> uint8 [C, R, R], by our rules and limits and not the library's."""
     return torch.from_numpy(read_square(file, resolution, channels, place))

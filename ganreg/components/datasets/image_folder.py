@@ -58,9 +58,14 @@ class ImageFolder(PictureSet):
             max_bad=max_bad,
         )
         names = self.names
+        self._times = [files.times[name] for name in names]
         self.label(of_folders(names) if labels is None else of_file(told, names, str(files.root / labels)))
 
     def fingerprint(self) -> str:
         """Of names, file sizes, labels and settings, not of the content: cheap enough for every start."""
         facts = {"pictures": self._sizes, "shape": self.spec.shape, "flips": self._flips, "labels": self._labels}
         return fingerprint_of(dataset="image-folder", reading=READING, **facts)
+
+    def written(self) -> str:
+        """Changes when a file was written anew, also with another picture of the same size."""
+        return fingerprint_of(times=self._times)

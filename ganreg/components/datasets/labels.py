@@ -44,10 +44,9 @@ def of_folders(names: Sequence[str], *, numbered: bool = True) -> Labels:
 
 def of_file(content: bytes, names: Sequence[str], place: str) -> Labels:
     """A file's content -> the labels of these pictures.  Raises DataError; warns of labels for pictures that are not there."""
-    pairs, called = _read(content, place)
-    if pairs is None:
+    known, called = _read(content, place)
+    if known is None:
         return Labels((0,) * len(names), ())
-    known = {_plain(name): label for name, label in pairs.items()}
     missing = [name for name in names if _plain(name) not in known]
     if missing:
         what = f"{len(missing)} of {len(names)} pictures have no label, the first is {missing[0]!r}"
@@ -61,12 +60,12 @@ def of_file(content: bytes, names: Sequence[str], place: str) -> Labels:
 
 
 def _read(content: bytes, place: str) -> tuple[dict[str, Any] | None, Sequence[str]]:
-    """-> labels by name, or None where the file says that there are none; what the classes are called, where it says so."""
+    """-> labels by plain name, or None where the file says that there are none; what the classes are called, if it says so."""
     try:
         text = content.decode("utf-8-sig")
         if place.lower().endswith(".csv"):
             return _unique(_rows(text, place), place), ()
-        said = json.loads(text)
+        said = json.loads(text, object_pairs_hook=_object)
     except RecursionError as error:
         raise DataError("the labels are nested too deeply", at=place, fix=f"give {FORMS}") from error
     except (ValueError, csv.Error) as error:  # not UTF-8, no JSON, a number of a million digits
@@ -97,14 +96,24 @@ def _rows(text: str, place: str) -> Iterable[tuple[Any, Any]]:
     return pairs
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, whose reader would let the last of two values win.  Raises ValueError."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if found.setdefault(key, value) != value:
+            raise ValueError(f"{key!r} has two values, {found[key]!r} and {value!r}")
+    return found
+
+
 def _unique(pairs: Iterable[Sequence[Any]], place: str) -> dict[str, Any]:
+    """Labels by plain name: two spellings are one picture.  Raises DataError."""
     found: dict[str, Any] = {}
     for name, label in pairs:
         if not isinstance(name, str) or not name:
             raise DataError(f"the name of a picture is text, got {str(name)[:80]!r}", at=place, fix=f"give {FORMS}")
-        if name in found and found[name] != label:
-            raise DataError(f"{name!r} has two labels, {found[name]!r} and {label!r}", at=place, fix="keep one of them")
-        found[name] = label
+        first = found.setdefault(_plain(name), label)
+        if first != label:
+            raise DataError(f"{name!r} has two labels, {first!r} and {label!r}", at=place, fix="keep one of them")
     return found
 
 

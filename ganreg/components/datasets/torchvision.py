@@ -86,6 +86,9 @@ class TorchVision:
         facts = {"name": self._name, "labels": self.labels.tolist(), "ends": ends, "shape": self.spec.shape}
         return fingerprint_of(dataset="torchvision", reading=READING, **facts)
 
+    def written(self) -> None:
+        """Not known: each of its data sets keeps its files in its own way."""
+
     def _labels(self) -> tuple[Tensor, tuple[str, ...]]:
         """Those that it has at hand, as `targets` or `labels` of whole numbers, and the names of its `classes`."""
         told = getattr(self._pictures, "targets", getattr(self._pictures, "labels", None))

@@ -1,3 +1,4 @@
+import os
 import pickle
 import sys
 
@@ -106,6 +107,70 @@ def test_links_to_other_files_are_refused(saved, tmp_path):
             HDF5(path=tmp_path / f"{name}.h5")
 
 
+def test_no_link_is_followed(tmp_path):  # behind the second, a pipe that opening would wait for
+    h5py = pytest.importorskip("h5py")
+    os.mkfifo(tmp_path / "pipe")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["real/images"] = IMAGES
+        file["linked"] = h5py.SoftLink("/real")
+        file["away"] = h5py.ExternalLink(str(tmp_path / "pipe"), "/")
+        file["images"] = h5py.SoftLink("/away/x")
+        file["round"] = h5py.SoftLink("/round")
+
+    for name in ("images", "round"):
+        with pytest.raises(ArchiveError, match="is a link, expected the data") as caught:
+            HDF5(path=tmp_path / "a.h5", images=name)
+        assert caught.value.code == "GR307"
+    assert len(HDF5(path=tmp_path / "a.h5", images="real/images")) == 12
+
+
+def test_more_than_the_file_holds_is_refused_unread(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    made = {
+        "large": lambda file: file.create_dataset("images", (4, 30_000, 30_000, 3), "u1", chunks=(1, 30_000, 30_000, 1)),
+        "many": lambda file: file.create_dataset("images", (2**40, 8, 8), "u1", chunks=(1, 8, 8)),
+        "chunk": lambda file: file.create_dataset(
+            "images", (2, 8, 8), "u1", chunks=(2**21, 8, 8), maxshape=(None, 8, 8), compression="gzip"
+        ),
+    }
+    for name, make in made.items():
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            make(file)
+    with pytest.raises(DataError, match=r"the images are too large: 30000 x 30000, and at most 89,478,485 pixels are read"):
+        HDF5(path=tmp_path / "large.h5")
+    with pytest.raises(ArchiveError, match=r"the data set promises 70,368,744,177,664 bytes and has 0"):
+        HDF5(path=tmp_path / "many.h5")
+    with pytest.raises(ArchiveError, match="the data set promises 134,217,728 bytes"):
+        HDF5(path=tmp_path / "chunk.h5")
+
+
+def test_labels_are_judged_before_they_are_read(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = IMAGES
+        file.create_dataset("labels", (10**13,), "i8", chunks=(1024,))
+        file.create_dataset("long", (12,), "S100000000", chunks=(1,))
+
+    with pytest.raises(DataError, match=r"expected 12 labels, one for each image, got an array of shape \[10000000000000\]"):
+        HDF5(path=tmp_path / "a.h5")
+    with pytest.raises(ArchiveError, match=r"the data set promises 1,200,000,000 bytes and has 0"):
+        HDF5(path=tmp_path / "a.h5", labels="long")
+
+
+def test_what_holds_no_numbers_is_the_files_fault(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"] = h5py.Empty("u1")
+        file["none"] = IMAGES[:0]
+        space = h5py.h5s.create_simple((2, 8, 8))
+        h5py.h5d.create(file.id, b"times", h5py.h5t.UNIX_D32LE, space)
+
+    for name, what in (("images", "the data set is empty"), ("times", "cannot be read"), ("none", "the array holds no image")):
+        with pytest.raises(DataError, match=what) as caught:
+            HDF5(path=tmp_path / "a.h5", images=name)
+        assert caught.value.exit_code == 4
+
+
 def test_damage_is_told(saved, tmp_path):
     content = bytearray(saved("whole.h5", images=IMAGES).read_bytes())
     (tmp_path / "cut.h5").write_bytes(content[: len(content) // 2])
@@ -138,3 +203,13 @@ def test_what_is_no_file_is_told(tmp_path):
     ):
         with pytest.raises(DataError, match=what):
             HDF5(path=path)
+
+
+def test_a_file_that_was_written_anew_is_known_though_its_fingerprint_is_the_same(saved):
+    path = saved(images=IMAGES)
+    first = HDF5(path=path)
+    os.utime(path, ns=(1, 1))
+    again = HDF5(path=path)
+
+    assert first.fingerprint() == again.fingerprint()
+    assert first.written() != again.written() == HDF5(path=path).written() == pickle.loads(pickle.dumps(again)).written()

@@ -1,3 +1,4 @@
+import os
 import sys
 
 import pytest
@@ -111,6 +112,43 @@ def test_bad_pictures_and_bombs_are_told_with_their_row(rows, tmp_path):
         data[1]
     with pytest.raises(BadImageError, match="saved, train: row 2' cannot be read"):
         data[2]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_row_opens_no_path_but_that_of_a_picture_in_the_data_sets_folder(datasets, tmp_path, streaming):
+    (tmp_path / "data" / "deeper").mkdir(parents=True)
+    Image.new("L", (8, 8), 10).save(tmp_path / "data" / "deeper" / "1.png")
+    Image.new("L", (8, 8), 20).save(tmp_path / "private.png")
+    os.mkfifo(tmp_path / "data" / "pipe.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    told = {
+        "deeper/1.png": "",
+        str(tmp_path / "data" / "deeper" / "1.png"): "",
+        str(tmp_path / "private.png"): "leads out of the data set's folder",
+        "../private.png": "leads out of the data set's folder",
+        str(tmp_path / "pipe.png"): "leads out of the data set's folder",
+        "pipe.png": "is that of no regular file",
+        "gone.png": "No such file",
+    }
+    for path, why in told.items():
+        write_paths(datasets, tmp_path / "data" / "a.parquet", [path])
+        data = huggingface(path=str(tmp_path / "data" / "a.parquet"), label=None, resolution=8, streaming=streaming)
+        if why:
+            with pytest.raises(BadImageError, match=why):
+                next(iter(data)) if streaming else data[0]
+        else:
+            sample, _ = next(iter(data)) if streaming else data.as_bytes(0)
+            assert sample[0, 0, 0] == 10
+
+
+def write_paths(datasets, file, paths):
+    """Rows that have no bytes, as only a hand makes them: the library puts the bytes in when it writes."""
+    import pyarrow
+    from pyarrow import parquet
+
+    schema = datasets.Features({"image": datasets.Image()}).arrow_schema
+    cells = {"image": [{"bytes": None, "path": path} for path in paths]}
+    parquet.write_table(pyarrow.Table.from_pydict(cells, schema), str(file))
 
 
 def test_its_fingerprint_sees_other_labels_pictures_and_settings(rows, tmp_path):

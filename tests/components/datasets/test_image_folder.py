@@ -422,3 +422,25 @@ def test_what_was_decoded_to_find_bad_pictures_is_not_decoded_again(paint, tmp_p
     data.forget()
     with pytest.raises(TypeError):
         data[0]
+
+
+def test_a_picture_that_was_written_anew_is_known_though_the_fingerprint_is_the_same(tmp_path):
+    for name in ("a.bmp", "b.bmp"):
+        Image.new("L", (8, 8), 9).save(tmp_path / name)
+    first = ImageFolder(path=tmp_path, resolution=8)
+    Image.new("L", (8, 8), 7).save(tmp_path / "a.bmp")
+    os.utime(tmp_path / "a.bmp", ns=(1, 1))
+    again = ImageFolder(path=tmp_path, resolution=8)
+
+    assert first.fingerprint() == again.fingerprint()
+    assert first.written() != again.written() == ImageFolder(path=tmp_path, resolution=8).written()
+
+
+def test_pictures_that_are_left_out_have_no_time(tmp_path):
+    for name in ("a.bmp", "b.bmp"):
+        Image.new("L", (8, 8), 9).save(tmp_path / name)
+    alone = ImageFolder(path=tmp_path, resolution=8).written()
+    (tmp_path / "aa.bmp").write_bytes(b"no picture")
+
+    with pytest.warns(UserWarning, match="left out: aa.bmp"):
+        assert ImageFolder(path=tmp_path, resolution=8, on_bad="skip").written() == alone

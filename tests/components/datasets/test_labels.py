@@ -52,6 +52,11 @@ def test_no_labels_are_no_classes():
     assert read({"labels": None}) == ([0, 0, 0], ())
 
 
+def test_one_label_may_be_told_twice():
+    told = {"labels": [[NAMES[0], 0], [f"./{NAMES[0]}", 0], [NAMES[1], 1], [NAMES[2], 1]]}
+    assert read(told) == ([0, 1, 1], ("0", "1"))
+
+
 def test_a_table_has_the_columns_file_and_label_in_any_order_beside_others():
     table = '\ufeffwho,label,file\nme,cat,cats/1.png\nme,"dog, small",dogs/1.png\nyou,cat,dogs/2.png\n'
     assert read(table, place="labels.csv") == ([0, 1, 0], ("cat", "dog, small"))
@@ -74,6 +79,12 @@ def test_labels_of_pictures_that_are_not_there_are_told():
     [
         ({"labels": [["cats/1.png", 0]]}, "d.json", r"2 of 3 pictures have no label, the first is 'dogs/1.png'"),
         ({"labels": [["cats/1.png", 0], ["cats/1.png", 1]]}, "d.json", r"'cats/1.png' has two labels, 0 and 1"),
+        ({"labels": [["cats/1.png", 0], ["./cats/1.png", 1]]}, "d.json", r"'./cats/1.png' has two labels, 0 and 1"),
+        ({"labels": {"cats/1.png": 0, "cats\\1.png": 1}}, "d.json", "has two labels, 0 and 1"),
+        ("file,label\ncats/1.png,0\ncats//1.png,1\n", "l.csv", "'cats//1.png' has two labels, 0 and 1"),
+        ('{"labels": {"cats/1.png": 0, "cats/1.png": 1}}', "d.json", "'cats/1.png' has two values, 0 and 1"),
+        ('{"cats/1.png": 0, "cats/1.png": 1}', "d.json", "'cats/1.png' has two values, 0 and 1"),
+        ('{"labels": [], "labels": [["cats/1.png", 0]]}', "d.json", "'labels' has two values"),
         (
             dict(zip(NAMES, (0, 1, -1), strict=True)),
             "d.json",

@@ -100,11 +100,40 @@ HEADER = {"descr": "|u1", "fortran_order": False, "shape": (6, 8, 8)}
         ({"descr": "|O"}, "holds Python objects"),
         ({"descr": "os.system('x')"}, "the array cannot be read"),
         ({"shape": "x"}, "the array cannot be read"),
+        ({"descr": ("<f4",)}, "the array cannot be read"),
+        ({"shape": (0, 2**100, 8)}, "the array cannot be read|holds no image"),
     ],
 )
 def test_a_header_that_lies_is_refused(tmp_path, change, what):
     with pytest.raises(ArchiveError, match=what):
         Npz(path=crafted(tmp_path / "data.npz", {**HEADER, **change}, bytes(6 * 64)))
+
+
+def test_a_header_that_breaks_off_is_refused(tmp_path):
+    path = tmp_path / "data.npz"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("images.npy", b"\x93NUMPY\1\0" + struct.pack("<H", 12) + b"{'descr': (\n")
+
+    with pytest.raises(ArchiveError, match="the array cannot be read"):
+        Npz(path=path)
+
+
+def test_a_damaged_member_of_any_method_is_refused(tmp_path):
+    path = crafted(tmp_path / "data.npz", HEADER, random.Random(0).randbytes(6 * 64), method=zipfile.ZIP_LZMA)
+    content = bytearray(path.read_bytes())
+    content[60:120] = bytes(60)
+    path.write_bytes(content)
+
+    with pytest.raises(ArchiveError, match="the array cannot be read"):
+        Npz(path=path)
+
+
+@pytest.mark.parametrize(("shape", "content"), [((0, 8, 8), b""), ((True, 8, 8), bytes(64))], ids=["none", "odd"])
+def test_no_images_and_odd_numbers_of_them_are_told(tmp_path, shape, content):
+    with pytest.raises(DataError) as caught:
+        Npz(path=crafted(tmp_path / "data.npz", {**HEADER, "shape": shape}, content))
+
+    assert (caught.value.code, caught.value.exit_code) in {("GR301", 4), ("GR307", 4)}
 
 
 def test_a_bomb_is_refused_unread(tmp_path, monkeypatch):

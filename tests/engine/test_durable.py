@@ -47,7 +47,36 @@ def test_replacing_a_link_leaves_its_target_alone(tmp_path: Path):
     assert (tmp_path / "latest").read_bytes() == b"ours"
 
 
-@pytest.mark.parametrize(("of_directory", "of_file"), [(0o755, 0o644), (0o700, 0o600), (0o775, 0o664)])
+def test_what_is_written_piece_by_piece_takes_its_place_when_it_is_whole(tmp_path: Path):
+    (tmp_path / "target").write_text("theirs")
+    (tmp_path / "a").symlink_to(tmp_path / "target")
+
+    with durable.replacing(tmp_path / "a") as file:
+        file.write(b"one, ")
+        assert (tmp_path / "a").read_bytes() == b"theirs"
+        file.write(b"two")
+
+    assert (tmp_path / "a").read_bytes() == b"one, two"
+    assert not (tmp_path / "a").is_symlink()
+    assert (tmp_path / "target").read_text() == "theirs"
+
+
+def test_what_broke_off_leaves_the_old_content_and_no_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "a").write_text("old")
+
+    with pytest.raises(ZeroDivisionError), durable.replacing(tmp_path / "a") as file:
+        file.write(b"new" * (1 // 0))
+    durable._passed.clear()
+    monkeypatch.setenv("GANREG_FAIL", "fsync:ENOSPC")
+    with pytest.raises(OSError, match="No space left"), durable.replacing(tmp_path / "a") as file:
+        file.write(b"new")
+
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("a", "old")]
+
+
+@pytest.mark.parametrize(
+    ("of_directory", "of_file"), [(0o755, 0o644), (0o700, 0o600), (0o775, 0o664), (0o1777, 0o644), (0o1770, 0o640)]
+)
 def test_a_file_may_be_read_by_whoever_may_read_its_directory(of_directory: int, of_file: int, tmp_path: Path):
     place = tmp_path / "place"
     place.mkdir()

@@ -13,6 +13,7 @@ from ganreg.cli import output, runs, sample_files
 from ganreg.cli.number_list import NumberList
 from ganreg.cli.paths import PathName
 from ganreg.cli.session import session_of, with_shared_options
+from ganreg.cli.words import Choice, FiniteRange
 from ganreg.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -66,17 +67,17 @@ class Asked:
 @click.option("--grid", is_flag=True, help="with --class: a row for each class, the same latents in each column")
 @click.option(
     "--truncation",
-    type=click.FloatRange(0.0, 2.0),
+    type=FiniteRange(0.0, 2.0),
     metavar="PSI",
     help="styles drawn towards their mean: 1 as trained, less is less varied; of generators with styles",
 )
 @click.option("--interpolate", type=click.IntRange(2, 1000), metavar="N", help="an animation from latents to latents and back")
 @click.option("--frames", type=click.IntRange(1, MOST_FRAMES), help=f"with --interpolate: from one to the next  [{FRAMES}]")
-@click.option("--fps", type=click.FloatRange(1.0, 50.0), help=f"with --interpolate: frames a second  [{PER_SECOND:g}]")
+@click.option("--fps", type=FiniteRange(1.0, 50.0), help=f"with --interpolate: frames a second  [{PER_SECOND:g}]")
 @click.option(
     "--format",
     "ending",
-    type=click.Choice(["gif", "png", "webp"]),
+    type=Choice(["gif", "png", "webp"]),
     help="with --interpolate: png and webp are exact, gif has 256 colours  [gif]",
 )
 @click.option("--show", is_flag=True, help="draw a preview here, in the terminal")

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 COUNT, COLUMNS, FRAMES, PER_SECOND = 64, 8, 24, 20.0
 MOST_FRAMES = 10_000
+"""Frames of an animation: all of them are in memory at once."""
 MOST_TOLD = 20
 """Names of classes that an error lists."""
-"""Frames of an animation: all of them are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Asked:
     "--out",
     type=PathName(path_type=Path),
     metavar="FILE",
-    help="a picture, or .npz for the numbers themselves  [RUN/samples/sample-seedS-nN.png]",
+    help="a picture, or .npz for the numbers themselves  [RUN/samples/sample-stepT-seedS-nN.png]",
 )
 @click.option(
     "--separate",
@@ -130,7 +130,7 @@ def _tell(made: Tensor, asked: Asked, wish: Wish, trained: Trained) -> None:
         sample_files.write_each(made, asked.separate)
         output.say(f"{what}: {asked.separate}")
     if asked.out is not None or asked.separate is None:
-        target = asked.out or trained.pictures / _name(asked, wish)
+        target = asked.out or trained.pictures / _name(asked, wish, trained)
         sample_files.write(made, target, columns=columns, per_second=(asked.fps or PER_SECOND) if wish.frames else None)
         output.say(f"{what}: {target}")
     if asked.show:
@@ -200,15 +200,16 @@ def _refuse(what: str, flag: str, fix: str = "") -> None:
     raise UsageError(what, at=flag, fix=fix or f"leave {flag} out")
 
 
-def _name(asked: Asked, wish: Wish) -> str:
-    """Says how the samples were made."""
+def _name(asked: Asked, wish: Wish, trained: Trained) -> str:
+    """Says how the samples were made, and by which checkpoint of the run."""
     front = "interpolation" if wish.frames else "grid" if wish.grid else "sample"
     which = [f"seeds{_short(asked.seeds)}"] if asked.seeds else [f"seed{wish.seed}", f"n{wish.count}"]
     frames = [f"frames{wish.frames}"] if wish.frames and wish.frames != FRAMES else []
     psi = [f"truncation{asked.truncation:g}"] if asked.truncation is not None else []
     classes = asked.classes if "all" in asked.classes else wish.classes
     of = [f"class{'-'.join(map(str, classes))}"] if classes else []
-    return "-".join([front, *which, *frames, *psi, *of]) + f".{(asked.ending or 'gif') if wish.frames else 'png'}"
+    checkpoint = [] if trained.is_export else [f"step{trained.step}"]
+    return "-".join([front, *checkpoint, *which, *frames, *psi, *of]) + f".{(asked.ending or 'gif') if wish.frames else 'png'}"
 
 
 def _short(seeds: Sequence[int]) -> str:

@@ -52,7 +52,7 @@ def push(
     directory = runs.find(run)
     from ganreg.sharing import hub
 
-    hub.check_repository(repository)
+    hub.check_repository(repository, fix=f"ganreg push {run} user/name")
     files = _files(directory, repository, form, step, license_)
     _tell(files, repository)
     if dry_run:

@@ -52,6 +52,8 @@ def test_the_choice_that_was_meant_is_named():
     [
         (("push", "x", "me/x", "--format", "onx"), "onnx"),
         (("completion", "install", "--shell", "bsh"), "bash"),
+        (("train", "--precision", "bf61"), "bf16"),
+        (("train", "--generator", "dcgan", "--generator.conditioning", "conct"), "concat"),
         (("bench", "step", "--precision", "bf61"), "bf16"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -11,6 +11,9 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 MARGIN = 2
+FORMATS = {".gif": "GIF", ".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+MOST_PIXELS = {"JPEG": 65_500, "WEBP": 16_383}
+"""Of a side, where the format or its library has a limit."""
 ANIMATED = (".gif", ".png", ".webp")
 """Endings of files that hold an animation."""
 
@@ -44,19 +47,33 @@ def grid(images: Tensor, *, at_least: int = 512, columns: int | None = None) -> 
     return Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet)
 
 
-def animation(images: Tensor, path: Path, *, per_second: float = 20.0, at_least: int = 256) -> None:
+def save(picture: Image.Image, file: BinaryIO, *, ending: str) -> None:
+    """In the format of this ending.  Raises ValueError for more pixels than it can have, OSError."""
+    _check_size(picture, ending)
+    picture.save(file, FORMATS[ending])
+
+
+def _check_size(picture: Image.Image, ending: str) -> None:
+    most = MOST_PIXELS.get(FORMATS[ending])
+    if most is not None and max(picture.size) > most:
+        width, height = picture.size
+        raise ValueError(f"{width:,} x {height:,} pixels are too many: a {ending} has at most {most:,} a side")
+
+
+def animation(images: Tensor, file: BinaryIO, *, ending: str, per_second: float = 20.0, at_least: int = 256) -> None:
     """Images [N, C, H, W] (C = 1 or 3) in [-1, 1] -> a file that shows them one after the other, again and again.
 
     The ending says how: .gif (256 colours a frame), .png or .webp (both exact).  Each pixel is enlarged by a whole number.
-    Raises ValueError for another ending, OSError.
+    Raises ValueError for another ending or more pixels than it can have, OSError.
     """
-    if path.suffix.lower() not in ANIMATED:
-        raise ValueError(f"an animation ends in one of {', '.join(ANIMATED)}, got '{path.name}'")
+    if ending not in ANIMATED:
+        raise ValueError(f"an animation ends in one of {', '.join(ANIMATED)}, got '{ending}'")
     factor = max(1, round(at_least / max(images.shape[2:])))
     pixels = to_uint8(images).cpu().permute(0, 2, 3, 1).numpy().repeat(factor, axis=1).repeat(factor, axis=2)
     first, *others = [Image.fromarray(one[:, :, 0] if one.shape[2] == 1 else one) for one in pixels]
-    exact = {"lossless": True} if path.suffix.lower() == ".webp" else {}  # the others know no such word
-    first.save(path, None, save_all=True, append_images=others, duration=1000.0 / per_second, loop=0, **exact)
+    _check_size(first, ending)
+    exact = {"lossless": True} if ending == ".webp" else {}  # the others know no such word
+    first.save(file, FORMATS[ending], save_all=True, append_images=others, duration=1000.0 / per_second, loop=0, **exact)
 
 
 def scatter(points: Tensor, *, size: int = 512) -> Image.Image:

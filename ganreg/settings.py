@@ -242,9 +242,18 @@ def _faults(model: type[BaseModel], error: Any, owner: str, place: Place | None)
         by_key.setdefault(str(fault["loc"][0]), []).append(fault)
     told = []
     for key, faults in by_key.items():
-        texts = dict.fromkeys(_in_our_words(model, fault, owner) for fault in _to_the_point(faults))
-        told.append((place((key,)) if place else "", "; or ".join(texts)))
+        pointed = _to_the_point(faults)
+        texts = dict.fromkeys(_in_our_words(model, fault, owner) for fault in pointed)
+        near = next(filter(None, map(_nearest_choice, pointed)), "")
+        told.append((place((key,)) if place else "", "; or ".join(texts) + (f".{near}" if near else "")))
     return told
+
+
+def _nearest_choice(fault: Any) -> str:
+    """Of the words that a literal takes, which pydantic lists in quotes, the one that was meant."""
+    word = fault["input"]
+    known = re.findall(r"'([^']*)'", fault["msg"]) if fault["type"] == "literal_error" else ()
+    return did_you_mean(word, known) if isinstance(word, str) else ""
 
 
 def _to_the_point(faults: list[Any]) -> list[Any]:

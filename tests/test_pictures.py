@@ -1,3 +1,4 @@
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganreg.pictures import ANIMATED, MARGIN, animation, grid, picture, scatter, to_uint8
+from ganreg.pictures import ANIMATED, MARGIN, animation, grid, picture, save, scatter, to_uint8
 
 
 def test_minus_one_is_black_one_is_white_and_what_lies_between_is_rounded():
@@ -110,7 +111,8 @@ def moving(channels: int = 3) -> torch.Tensor:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_an_animation_holds_every_frame_runs_for_ever_and_at_its_pace(tmp_path: Path, ending: str, channels: int):
     images = moving(channels)
-    animation(images, tmp_path / f"a{ending}", per_second=20, at_least=16)
+    with (tmp_path / f"a{ending}").open("wb") as file:
+        animation(images, file, ending=ending, per_second=20, at_least=16)
 
     with Image.open(tmp_path / f"a{ending}") as file:
         assert (file.n_frames, file.size, file.info["loop"]) == (4, (16, 16), 0)
@@ -121,6 +123,19 @@ def test_an_animation_holds_every_frame_runs_for_ever_and_at_its_pace(tmp_path: 
             assert file.info["duration"] == 50
 
 
-def test_another_ending_is_no_animation(tmp_path: Path):
-    with pytest.raises(ValueError, match=r"an animation ends in one of .gif, .png, .webp, got 'a.mp4'"):
-        animation(moving(), tmp_path / "a.mp4")
+def test_another_ending_is_no_animation():
+    with pytest.raises(ValueError, match=r"an animation ends in one of .gif, .png, .webp, got '.mp4'"):
+        animation(moving(), BytesIO(), ending=".mp4")
+
+
+@pytest.mark.parametrize(("ending", "most"), [(".webp", 16_383), (".jpg", 65_500), (".jpeg", 65_500)])
+def test_a_side_longer_than_the_format_can_have_is_told(ending: str, most: int):
+    save(Image.new("L", (1, most)), BytesIO(), ending=ending)
+
+    with pytest.raises(ValueError, match=f"1 x {most + 1:,} pixels are too many: a {ending} has at most {most:,} a side"):
+        save(Image.new("L", (1, most + 1)), BytesIO(), ending=ending)
+
+
+def test_frames_larger_than_the_format_can_have_are_told():
+    with pytest.raises(ValueError, match=r"1 x 16,384 pixels are too many"):
+        animation(torch.zeros(2, 1, 16_384, 1), BytesIO(), ending=".webp")

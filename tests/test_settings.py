@@ -238,6 +238,7 @@ def test_a_number_beside_a_tuple_of_numbers_stays_a_number():
         ("betas", [1, 2, 3], "betas must have at most 2 items, got [1, 2, 3]"),
         ("betas", [0, True], "betas must be a number and not a truth value, got [0, True]"),
         ("mode", "star", "mode must be 'ring', 'grid' or 'line', got 'star'"),
+        ("mode", "gird", "mode must be 'ring', 'grid' or 'line', got 'gird'. Did you mean 'grid'?"),
         ("channels", 2, "channels must be 1 or 3, got 2"),
         ("channels", True, "channels must be a number and not a truth value, got True"),
         ("flips", "perhaps", "flips must be true or false, got 'perhaps'"),

@@ -11,6 +11,7 @@ from typing import Any
 
 from ganreg import registry as registries
 from ganreg import yamltext
+from ganreg.assembly import exported
 from ganreg.assembly import metrics as metrics_of
 from ganreg.assembly.config import Choice
 from ganreg.assembly.load import Trained, load_trained
@@ -80,6 +81,9 @@ def prepare(
     `settings` are those of the extractor, under "extractor", and of each metric under its name.
     Raises CheckpointError, UsageError, UnknownNameError, SettingsError, MismatchError, DataError.
     """
+    if exported.is_export(run):
+        what = "evaluate needs the run, which names its data; this is an exported folder"
+        raise UsageError(what, at=str(run), fix="ganreg evaluate RUN, of the run that it was exported from")
     path = chosen_checkpoint(run, step=step, use_best=use_best)
     where = device_of(device)
     trained = load_trained(path, device=str(where))

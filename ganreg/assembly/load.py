@@ -41,7 +41,12 @@ class Trained:
     @property
     def pictures(self) -> Path:
         """Where samples of it are kept: the run's folder of them, or one in the exported folder."""
-        return (self.path if exported.is_export(self.path) else self.path.parents[1]) / "samples"
+        return (self.path if self.is_export else self.path.parents[1]) / "samples"
+
+    @property
+    def is_export(self) -> bool:
+        """Whether it is of an exported folder, not of a run's checkpoint."""
+        return exported.is_export(self.path)
 
     def sample(self, count: int, *, seed: int, classes: Sequence[int] = ()) -> Tensor:
         """Samples [count, *spec.shape]; sample i depends on the seed and, where `classes` are given, on its own, in turn.

@@ -13,6 +13,7 @@ from ganreg.bench import CASES, DTYPES, LEAST_ROUNDS, ROUNDS, SIZES
 from ganreg.cli import output
 from ganreg.cli.group import Verbs
 from ganreg.cli.session import with_shared_options
+from ganreg.cli.words import Choice
 from ganreg.errors import StorageError, UsageError
 
 BUSY = 0.5
@@ -27,10 +28,8 @@ STDOUT = "-"
 
 @with_shared_options
 @click.command()
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="where")
-@click.option(
-    "--dtype", "dtypes", type=click.Choice(DTYPES), multiple=True, default=DTYPES[:1], show_default=True, help="repeats"
-)
+@click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="where")
+@click.option("--dtype", "dtypes", type=Choice(DTYPES), multiple=True, default=DTYPES[:1], show_default=True, help="repeats")
 @click.option(
     "--sizes",
     type=click.IntRange(min=1, max=MOST_LOGITS),
@@ -86,23 +85,21 @@ def _tell(told: dict[str, Any]) -> None:
 
 @with_shared_options
 @click.command()
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="where")
+@click.option("--device", type=Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="where")
 @click.option(
     "--case",
     "cases",
-    type=click.Choice(list(CASES)),
+    type=Choice(list(CASES)),
     multiple=True,
     default=list(CASES),
     show_default=True,
     help="networks and samples per update; repeats",
 )
 @click.option("--rounds", type=click.IntRange(min=LEAST_ROUNDS), default=ROUNDS, show_default=True, help="of all contenders")
-@click.option(
-    "--precision", type=click.Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True, help="ours"
-)
-@click.option("--channels-last", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
-@click.option("--compile", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
-@click.option("--cuda-graphs", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
+@click.option("--precision", type=Choice(["auto", "fp32", "bf16", "fp16"]), default="auto", show_default=True, help="ours")
+@click.option("--channels-last", type=Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
+@click.option("--compile", type=Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
+@click.option("--cuda-graphs", type=Choice(["auto", "on", "off"]), default="auto", show_default=True, help="ours")
 @click.option("--json", "json_file", metavar="FILE", help="write everything as JSON; - for stdout, instead of the table")
 @click.option(
     "--profile", "trace", metavar="TRACE.json", help="instead: write a trace for Chrome of our steps, and tell the dearest"

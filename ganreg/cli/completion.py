@@ -17,6 +17,7 @@ import click
 from ganreg.cli import output
 from ganreg.cli.group import Verbs
 from ganreg.cli.session import with_shared_options
+from ganreg.cli.words import Choice
 from ganreg.errors import StorageError, UsageError
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
@@ -26,7 +27,7 @@ BASH_COMPLETION = (
     *("/usr/local/etc/profile.d/bash_completion.sh", "/etc/profile.d/bash_completion.sh"),
 )
 
-shell_option = click.option("--shell", type=click.Choice(SHELLS), help="for which shell  [the one you are in]")
+shell_option = click.option("--shell", type=Choice(SHELLS), help="for which shell  [the one you are in]")
 
 
 @with_shared_options

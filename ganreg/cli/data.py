@@ -15,6 +15,7 @@ from ganreg.cli.data_path import reader_of
 from ganreg.cli.group import Verbs
 from ganreg.cli.paths import PathName, expanded
 from ganreg.cli.session import session_of, with_shared_options
+from ganreg.cli.words import Choice
 from ganreg.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def check(
 @click.option("--grey", is_flag=True, help="one channel and not three")
 @click.option("--compress", is_flag=True, help="a smaller file that is slower to read")
 @with_labels
-@click.option("--on-bad", type=click.Choice(["stop", "skip"]), default="stop", show_default=True, help="skip: leave them out")
+@click.option("--on-bad", type=Choice(["stop", "skip"]), default="stop", show_default=True, help="skip: leave them out")
 @click.option("--max-bad", type=click.IntRange(0), default=10, show_default=True, help="more bad pictures are an error")
 @with_workers
 @click.option("--force", is_flag=True, help="overwrite OUT")

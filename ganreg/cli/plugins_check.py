@@ -18,6 +18,7 @@ import click
 
 from ganreg.cli import output
 from ganreg.cli.session import Session, complete_plugins, session_of, with_shared_options
+from ganreg.cli.words import FiniteRange
 from ganreg.errors import (
     ContractError,
     GanregError,
@@ -28,7 +29,7 @@ from ganreg.errors import (
     UsageError,
 )
 
-LIMIT = 120.0
+LIMIT, MOST = 120.0, 1e6
 """Seconds for importing it, and for each check."""
 
 ERRORS = {one.code: one for one in (UsageError, UnknownNameError, SettingsError, NameConflictError, ContractError)}
@@ -38,7 +39,13 @@ OUTCOMES = {"passed": "ok", "failed": "FAILED", "not_run": "not run"}
 @with_shared_options
 @click.command("check")
 @click.argument("name", shell_complete=complete_plugins)
-@click.option("--timeout", type=float, default=LIMIT, show_default=True, help="seconds for importing it, and for each check")
+@click.option(
+    "--timeout",
+    type=FiniteRange(max=MOST),
+    default=LIMIT,
+    show_default=True,
+    help="seconds for importing it, and for each check",
+)
 @click.option("--set", "sets", multiple=True, metavar="KIND-NAME.KEY=VALUE", help="a setting that has no default; repeats")
 @click.option("--json", "as_json", is_flag=True, help="JSON, for programs")
 @click.pass_context

@@ -15,6 +15,7 @@ import click
 from ganreg.cli import output
 from ganreg.cli.paths import expanded
 from ganreg.cli.session import session_of, with_shared_options
+from ganreg.cli.words import Choice
 from ganreg.contracts import KINDS
 from ganreg.errors import NameConflictError, StorageError, UsageError
 
@@ -31,7 +32,7 @@ RECORD = re.compile(r'^    yield ganreg\.Component\("(\w+)", .*\n', re.MULTILINE
 @with_shared_options
 @click.command("new")
 @click.argument("name")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(OFFERED), help="a component to begin with; repeats [loss]")
+@click.option("--kind", "kinds", multiple=True, type=Choice(OFFERED), help="a component to begin with; repeats [loss]")
 @click.option("--out", metavar="FOLDER", help="where to write it [./ganreg-NAME]")
 @click.pass_context
 def new(context: click.Context, name: str, kinds: tuple[str, ...], out: str | None) -> None:

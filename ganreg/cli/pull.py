@@ -28,7 +28,7 @@ def pull(context: click.Context, repository: str, revision: str | None, out: Pat
     session_of(context).registry()
     from ganreg.sharing import hub
 
-    hub.check_repository(repository)
+    hub.check_repository(repository, fix="ganreg pull user/name")
     target = out or Path(repository.rpartition("/")[2])
     commit = hub.fetch(repository, target, revision=revision, force=force)
     output.say(f"{target}, commit {commit[:12]}: {_what(target)}")

@@ -12,6 +12,7 @@ import click
 from ganreg.cli import output, runs
 from ganreg.cli.export import FORMATS, check_license
 from ganreg.cli.session import session_of, with_shared_options
+from ganreg.cli.words import Choice
 from ganreg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", type=runs.RunPath())
 @click.argument("repository", metavar="USER/NAME")
-@click.option("--format", "form", type=click.Choice(FORMATS), help="of the generator  [safetensors]")
+@click.option("--format", "form", type=Choice(FORMATS), help="of the generator  [safetensors]")
 @click.option("--checkpoint", "step", type=click.IntRange(0), metavar="STEP", help="of this step  [the newest whole one]")
 @click.option("--license", "license_", metavar="ID", help="under which you publish it, e.g. cc-by-4.0  [none is named]")
 @click.option("--private", is_flag=True, help="a new repository is for you alone  [public]")
@@ -51,7 +52,7 @@ def push(
     directory = runs.find(run)
     from ganreg.sharing import hub
 
-    hub.check_repository(repository)
+    hub.check_repository(repository, fix=f"ganreg push {run} user/name")
     files = _files(directory, repository, form, step, license_)
     _tell(files, repository)
     if dry_run:

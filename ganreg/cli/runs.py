@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,6 +12,8 @@ from ganreg.cli.paths import PathName, expanded
 from ganreg.errors import CheckpointError, UsageError, did_you_mean
 
 RUNS = Path("runs")
+MOST_TOLD = 8
+"""Runs that an error lists."""
 
 
 def find(word: str) -> Path:
@@ -23,11 +26,17 @@ def find(word: str) -> Path:
         path = expanded(word)
         near = "" if path.exists() else did_you_mean(word, map(str, runs))
         if near:
-            raise CheckpointError(f"the run directory does not exist.{near}", at=word, fix=f"one of {RUNS}, or latest")
+            raise CheckpointError(f"the run directory does not exist.{near}", at=word, fix=_one_of(runs))
         return path
     if not runs:
         raise UsageError(f"there is no run with a checkpoint below {RUNS}", at="latest", fix="name the run's directory")
     return runs[-1]
+
+
+def _one_of(runs: Sequence[Path]) -> str:
+    """The newest first, as many as a line holds."""
+    told = [str(run) for run in reversed(runs)]
+    return f"one of {', '.join(told[:MOST_TOLD])}{', …' if len(told) > MOST_TOLD else ''}, or latest"
 
 
 def trained() -> list[Path]:

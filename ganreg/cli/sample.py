@@ -13,6 +13,7 @@ from ganreg.cli import output, runs, sample_files
 from ganreg.cli.number_list import NumberList
 from ganreg.cli.paths import PathName
 from ganreg.cli.session import session_of, with_shared_options
+from ganreg.cli.words import Choice, FiniteRange
 from ganreg.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 
 COUNT, COLUMNS, FRAMES, PER_SECOND = 64, 8, 24, 20.0
 MOST_FRAMES = 10_000
+"""Frames of an animation: all of them are in memory at once."""
 MOST_TOLD = 20
 """Names of classes that an error lists."""
-"""Frames of an animation: all of them are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,17 @@ class Asked:
 @click.option("--grid", is_flag=True, help="with --class: a row for each class, the same latents in each column")
 @click.option(
     "--truncation",
-    type=click.FloatRange(0.0, 2.0),
+    type=FiniteRange(0.0, 2.0),
     metavar="PSI",
     help="styles drawn towards their mean: 1 as trained, less is less varied; of generators with styles",
 )
 @click.option("--interpolate", type=click.IntRange(2, 1000), metavar="N", help="an animation from latents to latents and back")
 @click.option("--frames", type=click.IntRange(1, MOST_FRAMES), help=f"with --interpolate: from one to the next  [{FRAMES}]")
-@click.option("--fps", type=click.FloatRange(1.0, 50.0), help=f"with --interpolate: frames a second  [{PER_SECOND:g}]")
+@click.option("--fps", type=FiniteRange(1.0, 50.0), help=f"with --interpolate: frames a second  [{PER_SECOND:g}]")
 @click.option(
     "--format",
     "ending",
-    type=click.Choice(["gif", "png", "webp"]),
+    type=Choice(["gif", "png", "webp"]),
     help="with --interpolate: png and webp are exact, gif has 256 colours  [gif]",
 )
 @click.option("--show", is_flag=True, help="draw a preview here, in the terminal")
@@ -84,7 +85,7 @@ class Asked:
     "--out",
     type=PathName(path_type=Path),
     metavar="FILE",
-    help="a picture, or .npz for the numbers themselves  [RUN/samples/sample-seedS-nN.png]",
+    help="a picture, or .npz for the numbers themselves  [RUN/samples/sample-stepT-seedS-nN.png]",
 )
 @click.option(
     "--separate",
@@ -129,7 +130,7 @@ def _tell(made: Tensor, asked: Asked, wish: Wish, trained: Trained) -> None:
         sample_files.write_each(made, asked.separate)
         output.say(f"{what}: {asked.separate}")
     if asked.out is not None or asked.separate is None:
-        target = asked.out or trained.pictures / _name(asked, wish)
+        target = asked.out or trained.pictures / _name(asked, wish, trained)
         sample_files.write(made, target, columns=columns, per_second=(asked.fps or PER_SECOND) if wish.frames else None)
         output.say(f"{what}: {target}")
     if asked.show:
@@ -199,15 +200,16 @@ def _refuse(what: str, flag: str, fix: str = "") -> None:
     raise UsageError(what, at=flag, fix=fix or f"leave {flag} out")
 
 
-def _name(asked: Asked, wish: Wish) -> str:
-    """Says how the samples were made."""
+def _name(asked: Asked, wish: Wish, trained: Trained) -> str:
+    """Says how the samples were made, and by which checkpoint of the run."""
     front = "interpolation" if wish.frames else "grid" if wish.grid else "sample"
     which = [f"seeds{_short(asked.seeds)}"] if asked.seeds else [f"seed{wish.seed}", f"n{wish.count}"]
     frames = [f"frames{wish.frames}"] if wish.frames and wish.frames != FRAMES else []
     psi = [f"truncation{asked.truncation:g}"] if asked.truncation is not None else []
     classes = asked.classes if "all" in asked.classes else wish.classes
     of = [f"class{'-'.join(map(str, classes))}"] if classes else []
-    return "-".join([front, *which, *frames, *psi, *of]) + f".{(asked.ending or 'gif') if wish.frames else 'png'}"
+    checkpoint = [] if trained.is_export else [f"step{trained.step}"]
+    return "-".join([front, *checkpoint, *which, *frames, *psi, *of]) + f".{(asked.ending or 'gif') if wish.frames else 'png'}"
 
 
 def _short(seeds: Sequence[int]) -> str:

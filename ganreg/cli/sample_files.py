@@ -25,30 +25,38 @@ def check_targets(out: Path | None, separate: Path | None, *, force: bool, anima
         what, example = ("an animation", "walk.gif") if animated else ("a file of samples", "samples.png")
         known = ", ".join(endings)
         raise UsageError(f"{what} ends in one of {known}, got '{out.name}'", at="--out", fix=f"--out {example}")
-    if out is not None and out.exists() and not force:
+    if out is not None and (out.exists() or out.is_symlink()) and not force:
         raise RunExistsError("the file is there already", at=str(out), fix="add --force, or give another --out")
     if separate is not None and separate.exists() and (not separate.is_dir() or any(separate.iterdir())):
         raise RunExistsError("the directory is not empty", at=str(separate), fix="give another --separate")
 
 
 def write(samples: Tensor, target: Path, *, columns: int | None = None, per_second: float | None = None) -> None:
-    """A sheet, with so many columns where they are said; with `per_second` an animation.  Raises UsageError, StorageError."""
+    """A sheet, with so many columns where they are said; with `per_second` an animation.
+
+    It takes the target's place, a link's too, once it is whole.  Raises UsageError, StorageError.
+    """
     import numpy as np
 
-    from ganreg.pictures import animation, picture
+    from ganreg.engine import durable
+    from ganreg.pictures import animation, picture, save
 
-    numbers = target.suffix.lower() == NUMBERS
+    ending = target.suffix.lower()
+    numbers = ending == NUMBERS
     made = None if numbers or per_second is not None else picture(samples, columns=columns)
     if made is None and not numbers and per_second is None:
         raise UsageError(f"samples of shape {list(samples.shape[1:])} are no picture", at="--out", fix="give --out FILE.npz")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if made is not None:
-            made.save(target)
-        elif numbers:
-            np.savez(target, samples=samples.cpu().numpy())
-        elif per_second is not None:
-            animation(samples, target, per_second=per_second)
+        with durable.replacing(target) as file:
+            if made is not None:
+                save(made, file, ending=ending)
+            elif numbers:
+                np.savez(file, samples=samples.cpu().numpy())
+            elif per_second is not None:
+                animation(samples, file, ending=ending, per_second=per_second)
+    except ValueError as error:
+        raise UsageError(str(error), at="--out", fix="fewer samples, or --out FILE.png, which has no such limit") from error
     except OSError as error:
         raise _unwritten(error, target, "--out") from error
 

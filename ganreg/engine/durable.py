@@ -12,9 +12,12 @@ import errno
 import hashlib
 import os
 import signal
+import stat
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 POINTS = ("open", "write", "fsync", "fsync_directory", "rename", "after_rename", "latest", "rotate")
 CHUNK = 1 << 20  # bytes written and hashed at once
@@ -59,8 +62,7 @@ def fail_point(name: str) -> None:
 
 def write(path: Path, content: bytes) -> Written:
     """A new file, on the disk when this returns; one that is there already, or a link, is an error.  Raises OSError."""
-    fail_point("open")
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    handle = _opened(path)
     digest = hashlib.sha256()
     with os.fdopen(handle, "wb", buffering=0) as file:
         rest = memoryview(content)
@@ -69,15 +71,24 @@ def write(path: Path, content: bytes) -> Written:
             count = file.write(rest[:CHUNK])
             digest.update(rest[:count])
             rest = rest[count:]
-        os.fchmod(handle, mode_in(path.parent))
-        fail_point("fsync")
-        os.fsync(handle)
+        _finish(handle, path)
     return Written(digest.hexdigest(), len(content))
 
 
 def mode_in(folder: Path) -> int:
     """Of a file there: no more than its folder allows, which may be open to everybody, and than the umask.  Raises OSError."""
     return folder.stat().st_mode & 0o666 & ~UMASK
+
+
+def _opened(path: Path) -> int:
+    fail_point("open")
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+
+def _finish(handle: int, path: Path) -> None:
+    os.fchmod(handle, mode_in(path.parent))
+    fail_point("fsync")
+    os.fsync(handle)
 
 
 def sync_directory(path: Path) -> None:
@@ -100,8 +111,32 @@ def rename(old: Path, new: Path) -> None:
 
 def replace(path: Path, content: bytes) -> None:
     """A file that holds the old content or the new one, at every moment.  Raises OSError."""
-    part = path.with_name(f".{path.name.lstrip('.')}.part")
-    part.unlink(missing_ok=True)
+    part = _part(path)
     write(part, content)
     part.replace(path)
     sync_directory(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """As `replace`, for what is written piece by piece; an error in between leaves nothing.  Raises OSError."""
+    part = _part(path)
+    handle = _opened(part)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            fail_point("write")
+            _finish(handle, part)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def _part(path: Path) -> Path:
+    """Where the new content grows; what a killed process left there is gone."""
+    part = path.with_name(f".{path.name.lstrip('.')}.part")
+    part.unlink(missing_ok=True)
+    return part

@@ -116,25 +116,24 @@ class Measuring:
         return [row for one in self.metrics for row in self._rows(head, one, real, fake)]
 
     def _rows(self, head: Row, one: Named, real: Seen, fake: Seen) -> list[Row]:
+        """One or more, whatever the metric does."""
         try:
-            value = value_of(one, real, fake)
+            numbers = numbers_of(one, value_of(one, real, fake))
         except Exception as error:
             said = str(error) if isinstance(error, ValueError) else ""
             return [self._row(head, one, one.name, None, said or reason_of(error), fake.width)]
-        several = value if isinstance(value, Mapping) else {one.name: value}
-        return [self._row(head, one, name, number, "", fake.width) for name, number in several.items()]
+        return [self._row(head, one, name, number, "", fake.width) for name, number in numbers.items()]
 
-    def _row(self, head: Row, one: Named, name: str, value: Any, reason: str, width: int = 0) -> Row:
-        number = float(value) if value is not None else math.nan
-        if value is not None and not math.isfinite(number):
-            reason = f"the value is {number}"
+    def _row(self, head: Row, one: Named, name: str, value: float | None, reason: str, width: int = 0) -> Row:
+        if value is not None and not math.isfinite(value):
+            value, reason = None, f"the value is {value}"
         directions = getattr(one.metric, "directions", {})
         told = self.protocol(one, head["weights"], width)
         return {
             **head,
             "metric": name,
             "of": one.name,
-            "value": number if math.isfinite(number) else None,
+            "value": value,
             "reason": reason,
             "higher_is_better": bool(directions.get(name, one.metric.higher_is_better)),
             "extractor": self.extractor_name,
@@ -199,6 +198,31 @@ def value_of(one: Named, real: Seen, fake: Seen) -> Any:
     if one.needs == "moments":
         return one.metric.of_moments(real.moments, fake.moments)  # type: ignore[attr-defined]
     return one.metric(getattr(real, one.needs), getattr(fake, one.needs))
+
+
+def numbers_of(one: Named, value: Any) -> dict[str, float]:
+    """What a metric returned, by the names of its numbers; there is one at least.  Raises ValueError for anything else."""
+    several = value if isinstance(value, Mapping) else {one.name: value}
+    if not several:
+        raise ValueError("it returned no number: an empty mapping")
+    return {_text(name): _number(name, number) for name, number in several.items()}
+
+
+def _text(name: Any) -> str:
+    if not isinstance(name, str):
+        raise ValueError(f"it returned a number under the name {name!r}, which is no text")
+    return name
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        if not isinstance(value, str | bytes):  # float would read it
+            return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
+        pass
+    shape = f" of shape {list(value.shape)}" if isinstance(value, Tensor) else ""
+    what = "None" if value is None else f"a {type(value).__name__}{shape}"
+    raise ValueError(f"it returned {what} for {name}, not a number")
 
 
 def check_features(features: Tensor, count: int, extractor: str) -> None:

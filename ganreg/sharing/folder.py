@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import shutil
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ LARGE = 128
 """Pixels of a side above which fewer samples are shown."""
 SHOWN_POINTS = 1000
 SEED = 0
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a disk, or a share of it, that has no room says."""
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,15 @@ def write(made: Export, out: Path, *, force: bool = False) -> None:
         else:
             put(made.files, out)
     except OSError as error:
-        needed = sum(map(len, made.files.values()))
-        free = checkpoint.room(out)
-        raise StorageError(
-            f"the export cannot be written: {error.strerror or error}; it takes {needed:,} bytes, {free or 0:,} are free",
-            at=str(out),
-            fix="make room, or give another --out",
-        ) from error
+        raise _unwritten(error, made, out) from error
+
+
+def _unwritten(error: OSError, made: Export, out: Path) -> StorageError:
+    what, fix = f"the export cannot be written: {error.strerror or error}", "give another --out"
+    if error.errno in FULL:
+        needed, free = sum(map(len, made.files.values())), checkpoint.room(out)
+        what, fix = f"{what}; it takes {needed:,} bytes, {free or 0:,} are free", f"make room, or {fix}"
+    return StorageError(what, at=str(out), fix=fix)
 
 
 def put(files: Mapping[str, bytes], out: Path) -> None:

@@ -52,10 +52,10 @@ def endpoint() -> str:
     return os.environ.get("HF_ENDPOINT", "").rstrip("/") or PUBLIC
 
 
-def check_repository(word: str) -> str:
-    """ "user/name".  Raises UsageError."""
+def check_repository(word: str, *, fix: str) -> str:
+    """ "user/name".  Raises UsageError, with a command that is right as the fix."""
     if not REPOSITORY.fullmatch(word):
-        raise UsageError(f"a repository is user/name, got {word!r}", at=word, fix="ganreg pull user/name")
+        raise UsageError(f"a repository is user/name, got {word!r}", at=word, fix=fix)
     return word
 
 

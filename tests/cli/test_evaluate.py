@@ -115,6 +115,16 @@ def test_what_cannot_be_is_refused(run: Run, trained: Path, words: tuple[str, ..
     assert not (trained / "evaluations.jsonl").exists()
 
 
+def test_an_exported_folder_is_no_run(run: Run, trained: Path):
+    assert run("export", str(trained), "--out", "e").status == 0
+    ran = run("evaluate", "e")
+
+    assert ran.status == 2
+    assert ran.err.startswith(
+        "error[GR100]: evaluate needs the run, which names its data; this is an exported folder\n  at: e\n"
+    )
+
+
 def test_data_that_no_name_builds_are_told(run: Run, trained: Path):
     config = trained / "config.yaml"
     config.write_text(

@@ -44,3 +44,10 @@ def test_a_missing_extra_is_told(run: Run, monkeypatch: pytest.MonkeyPatch):
     assert status == 2
     assert err.startswith("error[GR109]: ganreg pull needs huggingface_hub, which is not installed\n")
     assert "fix: pip install 'ganreg[hub]'" in err
+
+
+def test_a_word_that_is_no_repository_is_refused_with_the_verb_that_was_typed(run: Run):
+    status, _, err = run("pull", "ring")
+
+    assert status == 2
+    assert err.endswith("fix: ganreg pull user/name\n")

@@ -113,3 +113,4 @@ def test_a_word_that_is_no_repository_is_refused(run: Run, trained: Path, word: 
 
     assert status == 2
     assert err.startswith(f"error[GR100]: a repository is user/name, got '{word}'\n")
+    assert err.endswith("fix: ganreg push latest user/name\n")

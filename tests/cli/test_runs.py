@@ -40,6 +40,18 @@ def test_latest_without_a_saved_run_is_refused():
         runs.find("latest")
 
 
+def test_the_runs_that_are_there_are_listed_the_newest_first():
+    for number in (1, 2):
+        saved(f"000{number}", step=1, at=number)
+    with pytest.raises(CheckpointError, match=r"fix: one of runs/0002, runs/0001, or latest$"):
+        runs.find("runs/00")
+
+    for number in range(3, 10):
+        saved(f"000{number}", step=1, at=number)
+    with pytest.raises(CheckpointError, match=r"fix: one of runs/0009, runs/0008, .*, runs/0002, …, or latest$"):
+        runs.find("runs/00")
+
+
 @pytest.mark.parametrize("word", ["runs/001", "0001", "run/0001"])
 def test_a_path_that_is_nowhere_is_told_the_nearest_run(word: str):
     saved("0001", step=1, at=40)

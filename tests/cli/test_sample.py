@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganreg.engine import durable
+from ganreg.pictures import MOST_PIXELS
+
 from .conftest import Run
 
 
@@ -25,8 +28,8 @@ def pictures(run: Run) -> Path:
 def test_a_picture_has_a_name_that_says_how_it_was_made(run: Run, trained: Path):
     status, out, err = run("sample", str(trained), "-n", "9", "--seed", "7")
 
-    assert (status, out, err) == (0, "9 samples: runs/0001/samples/sample-seed7-n9.png\n", "")
-    assert format_and_size(trained / "samples" / "sample-seed7-n9.png") == ("PNG", (512, 512))
+    assert (status, out, err) == (0, "9 samples: runs/0001/samples/sample-step3-seed7-n9.png\n", "")
+    assert format_and_size(trained / "samples" / "sample-step3-seed7-n9.png") == ("PNG", (512, 512))
     assert run("sample", str(trained), "-n", "9", "--seed", "7").status == 0
 
 
@@ -59,7 +62,7 @@ def test_a_class_is_asked_for_by_number_several_take_turns(run: Run):
     assert (turns[0::2] == seven[0::2]).all()
     assert (turns[1::2] == two[1::2]).all()
     assert (every[7] == numbers(run, "more", "-n", "9", "--class", "7")[7]).all()
-    assert run("sample", "latest", "-n", "4", "--class", "7").out.endswith("sample-seed0-n4-class7.png\n")
+    assert run("sample", "latest", "-n", "4", "--class", "7").out.endswith("sample-step1-seed0-n4-class7.png\n")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_a_class_that_cannot_be_is_refused(run: Run, trained: Path, words: tuple
 def test_a_checkpoint_is_a_run_too(run: Run, trained: Path):
     checkpoint = str(trained / "checkpoints" / "step-00000001")
 
-    assert run("sample", checkpoint, "-n", "2").out == "2 samples: runs/0001/samples/sample-seed0-n2.png\n"
+    assert run("sample", checkpoint, "-n", "2").out == "2 samples: runs/0001/samples/sample-step1-seed0-n2.png\n"
 
 
 def test_a_file_that_is_there_stays_unless_forced(run: Run, trained: Path):
@@ -138,3 +141,58 @@ def test_a_place_that_cannot_be_written_is_a_storage_error(run: Run, trained: Pa
 
     assert status == 6
     assert err.startswith("error[GR501]: the samples cannot be written: ")
+
+
+def test_samples_of_two_checkpoints_lie_beside_each_other(run: Run, trained: Path):
+    for step in (1, 3):
+        assert run("sample", str(trained / f"checkpoints/step-{step:08d}"), "-n", "4").status == 0
+    one, other = (trained / f"samples/sample-step{step}-seed0-n4.png" for step in (1, 3))
+
+    assert one.read_bytes() != other.read_bytes()
+
+
+@pytest.mark.parametrize("words", [(), ("--interpolate", "2", "--frames", "2"), ("--out", "mine.npz", "--force")])
+def test_a_link_where_the_samples_go_is_replaced_not_followed(run: Run, pictures: Path, words: tuple[str, ...]):
+    target = Path(run("sample", "pictures", *words).out.split(": ")[1].strip())
+    target.unlink()
+    Path("theirs").write_text("precious")
+    target.symlink_to(Path("theirs").absolute())
+
+    assert run("sample", "pictures", *words).status == 0
+    assert Path("theirs").read_text() == "precious"
+    assert not target.is_symlink()
+    assert [one.name for one in target.parent.iterdir() if one.name.endswith(".part")] == []
+
+
+def test_a_link_to_nowhere_is_a_file_that_is_there(run: Run, pictures: Path):
+    Path("mine.png").symlink_to("nowhere")
+    status, _, err = run("sample", "pictures", "--out", "mine.png")
+
+    assert status == 2
+    assert err.startswith("error[GR108]: the file is there already\n")
+    assert not Path("nowhere").exists()
+
+
+def test_a_picture_that_breaks_off_leaves_the_old_one(run: Run, pictures: Path, monkeypatch: pytest.MonkeyPatch):
+    assert run("sample", "pictures", "--out", "mine.png").status == 0
+    before = Path("mine.png").read_bytes()
+    durable._passed.clear()
+    monkeypatch.setenv("GANREG_FAIL", "write:ENOSPC")
+    status, _, err = run("sample", "pictures", "--seed", "1", "--out", "mine.png", "--force")
+
+    assert status == 6
+    assert err.startswith("error[GR501]: the samples cannot be written: No space left on device\n")
+    assert Path("mine.png").read_bytes() == before
+    assert not Path(".mine.png.part").exists()
+
+
+def test_a_sheet_larger_than_the_format_can_have_is_told(run: Run, pictures: Path):
+    words = ("sample", "pictures", "-n", "2000", "--out", "big.webp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MOST_PIXELS, "WEBP", 400)
+        status, out, err = run(*words)
+
+    assert (status, out) == (2, "")
+    assert err.startswith("error[GR100]: 452 x 452 pixels are too many: a .webp has at most 400 a side\n  at: --out\n")
+    assert not Path("big.webp").exists()
+    assert run(*words).status == 0

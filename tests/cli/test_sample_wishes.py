@@ -45,7 +45,7 @@ def test_of_each_seed_its_first_sample(run: Run, known: Path):
     assert len(made) == 3
     for row, seed in enumerate(("3", "1", "2")):
         assert np.allclose(made[row], numbers(run, "known", "--seed", seed, "-n", "1")[0], atol=1e-6)
-    assert run("sample", "known", "--seeds", "3,1-2").out == "3 samples: known/samples/sample-seeds3,1-2.png\n"
+    assert run("sample", "known", "--seeds", "3,1-2").out == "3 samples: known/samples/sample-step1-seeds3,1-2.png\n"
     assert run("sample", "known", "--seeds", "1-60,62,64,66,68,70,72,74,76,78,80,82,84,86").out.endswith("seeds1to86n73.png\n")
 
 
@@ -57,8 +57,8 @@ def test_a_grid_has_a_row_for_each_class_and_the_same_latents_in_each_column(run
         row = made[3 * int(number) : 3 * int(number) + 3]
         assert np.allclose(row, numbers(run, "known", "--class", number, "-n", "3"), atol=1e-6)
     ran = run("sample", "known", "--class", "7", "--class", "2", "--grid")
-    assert ran.out == "16 samples: known/samples/grid-seed0-n8-class7-2.png\n"
-    with Image.open("known/samples/grid-seed0-n8-class7-2.png") as sheet:
+    assert ran.out == "16 samples: known/samples/grid-step1-seed0-n8-class7-2.png\n"
+    with Image.open("known/samples/grid-step1-seed0-n8-class7-2.png") as sheet:
         factor = round(512 / (8 * (8 + MARGIN) + MARGIN))
         assert sheet.size == (factor * (8 * (8 + MARGIN) + MARGIN), factor * (2 * (8 + MARGIN) + MARGIN))
 
@@ -67,8 +67,8 @@ def test_an_animation_goes_from_each_sample_to_the_next_and_back(run: Run, known
     ran = run("sample", "known", "--interpolate", "3", "--frames", "5", "--class", "7", "--fps", "10")
     frames = numbers(run, "known", "--interpolate", "3", "--frames", "5", "--class", "7")
 
-    assert ran.out == "15 frames between 3 samples of class 7: known/samples/interpolation-seed0-n3-frames5-class7.gif\n"
-    with Image.open("known/samples/interpolation-seed0-n3-frames5-class7.gif") as file:
+    assert ran.out == "15 frames between 3 samples of class 7: known/samples/interpolation-step1-seed0-n3-frames5-class7.gif\n"
+    with Image.open("known/samples/interpolation-step1-seed0-n3-frames5-class7.gif") as file:
         assert (file.format, file.n_frames, file.size, file.info["duration"]) == ("GIF", 15, (256, 256), 100)
     assert np.allclose(frames[::5], numbers(run, "known", "-n", "3", "--class", "7"), atol=1e-6)
 
@@ -79,7 +79,7 @@ def test_an_animation_has_the_format_that_is_asked_for(run: Run, known: Path, en
     number = re.search(r"of class (\d)", told)[1]
     assert run("sample", "known", "--interpolate", "2", "--frames", "2", "--out", f"mine.{ending}").status == 0
 
-    for path in (f"known/samples/interpolation-seed0-n2-frames2-class{number}.{ending}", f"mine.{ending}"):
+    for path in (f"known/samples/interpolation-step1-seed0-n2-frames2-class{number}.{ending}", f"mine.{ending}"):
         with Image.open(path) as file:
             assert (file.format, file.n_frames) == (named, 4)
 
@@ -103,7 +103,9 @@ def test_seeds_whose_samples_are_of_several_classes_are_no_path_of_one(run: Run,
 def test_an_animation_without_a_class_is_of_its_first_samples_and_says_so(run: Run, known: Path):
     told = run("sample", "known", "--interpolate", "2", "--frames", "2").out
     frames = numbers(run, "known", "--interpolate", "2", "--frames", "2")
-    number = re.fullmatch(r"4 frames .* of class (\d): known/samples/interpolation-seed0-n2-frames2-class\1\.gif\n", told)[1]
+    number = re.fullmatch(
+        r"4 frames .* of class (\d): known/samples/interpolation-step1-seed0-n2-frames2-class\1\.gif\n", told
+    )[1]
 
     assert np.allclose(frames, numbers(run, "known", "--interpolate", "2", "--frames", "2", "--class", number))
     assert np.allclose(frames[0], numbers(run, "known", "-n", "1")[0], atol=1e-6)
@@ -122,13 +124,13 @@ def test_truncation_brings_samples_nearer_to_each_other(run: Run, styled: Path):
 
     assert spread["0"] < 1e-5 < spread["0.5"] < spread["1"]
     assert np.allclose(numbers(run, "styled", "-n", "4", "--truncation", "1"), numbers(run, "styled", "-n", "4"), atol=1e-5)
-    assert run("sample", "styled", "-n", "4", "--truncation", "0.5").out.endswith("sample-seed0-n4-truncation0.5.png\n")
+    assert run("sample", "styled", "-n", "4", "--truncation", "0.5").out.endswith("sample-step1-seed0-n4-truncation0.5.png\n")
 
 
 def test_a_preview_is_drawn_below_the_words_in_letters_where_no_terminal_is(run: Run, known: Path):
     first, *lines = run("sample", "known", "-n", "4", "--show").out.splitlines()
 
-    assert first == "4 samples: known/samples/sample-seed0-n4.png"
+    assert first == "4 samples: known/samples/sample-step1-seed0-n4.png"
     assert len(lines) == (8 + 2 * MARGIN) // 2
     assert max(map(len, lines)) == 4 * (8 + MARGIN) + MARGIN
 

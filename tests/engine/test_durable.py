@@ -49,6 +49,33 @@ def test_replacing_a_link_leaves_its_target_alone(tmp_path: Path):
     assert (tmp_path / "latest").read_bytes() == b"ours"
 
 
+def test_what_is_written_piece_by_piece_takes_its_place_when_it_is_whole(tmp_path: Path):
+    (tmp_path / "target").write_text("theirs")
+    (tmp_path / "a").symlink_to(tmp_path / "target")
+
+    with durable.replacing(tmp_path / "a") as file:
+        file.write(b"one, ")
+        assert (tmp_path / "a").read_bytes() == b"theirs"
+        file.write(b"two")
+
+    assert (tmp_path / "a").read_bytes() == b"one, two"
+    assert not (tmp_path / "a").is_symlink()
+    assert (tmp_path / "target").read_text() == "theirs"
+
+
+def test_what_broke_off_leaves_the_old_content_and_no_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "a").write_text("old")
+
+    with pytest.raises(ZeroDivisionError), durable.replacing(tmp_path / "a") as file:
+        file.write(b"new" * (1 // 0))
+    durable._passed.clear()
+    monkeypatch.setenv("GANREG_FAIL", "fsync:ENOSPC")
+    with pytest.raises(OSError, match="No space left"), durable.replacing(tmp_path / "a") as file:
+        file.write(b"new")
+
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("a", "old")]
+
+
 @pytest.mark.parametrize(
     ("of_directory", "umask", "of_file"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -63,6 +64,14 @@ class Failing(Means):
 
     def __call__(self, real: Tensor, fake: Tensor) -> float:
         raise self.error
+
+
+class Giving(Means):
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __call__(self, real: Tensor, fake: Tensor) -> Any:
+        return self.value
 
 
 def batches(samples: Tensor = FAKES) -> Iterator[Tensor]:
@@ -168,6 +177,32 @@ def test_a_metric_that_fails_has_no_value_and_a_reason_and_the_others_theirs(err
 
     assert (failed["value"], failed["reason"]) == (None, reason)
     assert other["value"] is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({}, "it returned no number: an empty mapping"),
+        (None, "it returned None for giving, not a number"),
+        ("0.5", "it returned a str for giving, not a number"),
+        (torch.ones(3), "it returned a Tensor of shape [3] for giving, not a number"),
+        (10**400, "it returned a int for giving, not a number"),
+        ({"good": 1.0, "bad": None}, "it returned None for bad, not a number"),
+        ({7: 1.0}, "it returned a number under the name 7, which is no text"),
+    ],
+)
+def test_a_metric_that_returns_no_number_has_a_row_with_the_reason(value: Any, reason: str):  # N9
+    failed, other = measure(prepared(Giving(value), Means()))
+
+    assert (failed["metric"], failed["value"], failed["reason"]) == ("giving", None, reason)
+    assert other["value"] is not None
+
+
+@pytest.mark.parametrize("value", [2, torch.tensor(2.0), np.float32(2), {"giving": torch.tensor([2.0])}])
+def test_whatever_is_one_number_is_taken(value: Any):
+    (row,) = measure(prepared(Giving(value)))
+
+    assert (row["metric"], row["value"], type(row["value"])) == ("giving", 2.0, float)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,17 @@ def test_a_disk_that_fails_leaves_the_export_of_before(trained: Trained, tmp_pat
     folder.write(made, tmp_path / "e", force=True)  # and what was left behind harms nothing
 
 
+def test_what_keeps_an_export_from_being_written_is_not_always_room(trained: Trained, tmp_path: Path, monkeypatch):
+    made = folder.export(trained, "safetensors")
+    monkeypatch.setattr("ganreg.engine.durable._passed", Counter())
+    monkeypatch.setenv("GANREG_FAIL", "open:EACCES")
+
+    with pytest.raises(StorageError) as told:
+        folder.write(made, tmp_path / "e")
+    assert told.value.what == "the export cannot be written: Permission denied"
+    assert told.value.fix == "give another --out"
+
+
 def test_a_generator_that_is_no_graph_says_so(trained: Trained, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(type(trained.generator), "exportable", False, raising=False)
 

@@ -238,7 +238,7 @@ def test_a_hub_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch, t
 @pytest.mark.parametrize("word", ["digits", "a/b/c", "../x", "https://hub/x", "a/b c", ""])
 def test_a_word_that_is_no_repository_is_refused(word: str):
     with pytest.raises(UsageError, match="a repository is user/name"):
-        ours.check_repository(word)
+        ours.check_repository(word, fix="ganreg pull user/name")
 
 
 def test_without_its_extra_it_is_told_which(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

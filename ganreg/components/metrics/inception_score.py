@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -20,7 +21,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InceptionScore:
-    """The mean over equal parts of the fakes, in the order in which they come."""
+    """The mean over parts of the fakes, in the order in which they come; in size they differ by one fake at most."""
 
     higher_is_better: ClassVar[bool] = True
     works_on: ClassVar[str] = "class_logits"
@@ -31,8 +32,10 @@ class InceptionScore:
         """Class logits, [M, K] of reals, which do not count, and [N, K].  Raises ValueError for fewer fakes than parts."""
         if len(fake) < self.splits:
             raise ValueError(f"expected {self.splits} fakes or more, one for each part, got {len(fake)}")
+        ends = [part * len(fake) // self.splits for part in range(self.splits + 1)]  # as torch-fidelity divides them
         scores = []
-        for logits in fake.double().chunk(self.splits):
+        for first, end in pairwise(ends):
+            logits = fake[first:end].double()
             log_each = logits.log_softmax(1)
             each = log_each.exp()
             log_mean = each.mean(0).log().clamp_min(-1e3)  # a class that no fake can be of adds 0, not nan

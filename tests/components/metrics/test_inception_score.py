@@ -37,6 +37,21 @@ def test_several_parts_give_the_mean_of_their_scores():
     assert InceptionScore(splits=2)(NONE, torch.cat([sure, unsure])) == pytest.approx(2.0)
 
 
+def test_parts_of_fakes_that_cannot_be_divided_differ_by_one_in_size():
+    logits = torch.eye(3)[[0, 0, 1, 0, 1]] * 1e4  # parts of 2 and 3, as torch-fidelity has them: 0 0, and 1 0 1
+    entropy = -(1 / 3 * math.log(1 / 3) + 2 / 3 * math.log(2 / 3))
+
+    assert InceptionScore(splits=2)(NONE, logits) == pytest.approx((1.0 + math.exp(entropy)) / 2)
+
+
+def test_there_are_as_many_parts_as_were_asked_for():
+    logits = (
+        torch.eye(3)[[0, *[1] * 8, 0, 1, 0]] * 1e4
+    )  # 8 parts of 1 or 2: 0; 1 1; 1; 1 1; 1; 1 1; 0; 1 0, the last a score of 2
+
+    assert InceptionScore(splits=8)(NONE, logits) == pytest.approx((7 + 2) / 8)
+
+
 def test_fewer_fakes_than_parts_are_refused():
     with pytest.raises(ValueError, match="expected 10 fakes or more, one for each part, got 9"):
         InceptionScore()(NONE, torch.zeros(9, 3))

@@ -75,10 +75,10 @@ def test_the_kernel_distance(theirs: Theirs):
     assert KernelDistance()(real, fake) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("splits", [1, 5])
-def test_the_inception_score(theirs: Theirs, splits: int):
+@pytest.mark.parametrize(("count", "splits"), [(400, 1), (400, 5), (101, 10), (19, 10)])
+def test_the_inception_score(theirs: Theirs, count: int, splits: int):
     isc: Any = theirs("metric_isc")
-    logits = features(400, 6, 4)
+    logits = features(count, 6, 4)
     expected = isc.isc_features_to_metric(logits, splits=splits, shuffle=False)["inception_score_mean"]
 
     assert InceptionScore(splits=splits)(torch.empty(0, 6), logits) == pytest.approx(expected, rel=1e-4)

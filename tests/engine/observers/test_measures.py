@@ -29,10 +29,10 @@ class Scripted:
 
     higher_is_better = True
 
-    def __init__(self, *values: float | Exception) -> None:
+    def __init__(self, *values: Any) -> None:
         self.values = list(values)
 
-    def __call__(self, real: Tensor, fake: Tensor) -> float:
+    def __call__(self, real: Tensor, fake: Tensor) -> Any:
         value = self.values.pop(0)
         if isinstance(value, Exception):
             raise value
@@ -102,6 +102,17 @@ def test_what_a_metric_fails_in_is_told_and_training_goes_on(tmp_path: Path):  #
 
     assert len(told) == 1
     assert [(row["value"], row["reason"]) for row in lines(run)] == [(None, "RuntimeError: no root")] * 2
+    assert best.told(run) is None
+    assert json.loads((run / "exit.json").read_text())["code"] == 0
+
+
+@pytest.mark.parametrize("value", [{}, None, "much", torch.ones(2)])
+def test_what_is_no_number_is_told_and_training_goes_on(tmp_path: Path, value: Any):  # N9
+    run = tmp_path / "run"
+    with pytest.warns(UserWarning, match="metric Scripted gives no value at step 2: it returned "):
+        train(steps=2, metrics=[Scripted(value)], out=run, **EVERY)
+
+    assert [row["value"] for row in lines(run)] == [None]
     assert best.told(run) is None
     assert json.loads((run / "exit.json").read_text())["code"] == 0
 

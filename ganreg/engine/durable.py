@@ -12,7 +12,6 @@ import errno
 import hashlib
 import os
 import signal
-import stat
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager

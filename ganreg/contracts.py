@@ -94,7 +94,7 @@ class Component:
 class Recipe:
     """Named settings of a whole run: a YAML file, in the form of a run's config.yaml.
 
-    `default_for`: a generator of the same plugin, which brings this recipe along on the recipe's data if none is asked for.
+    `default_for`: a generator of the same plugin, which brings this recipe along on its data, with its D, if none is asked for.
     """
 
     name: str

@@ -254,15 +254,16 @@ def _recipe(layers: Sequence[Document], registry: Registry) -> tuple[str | None,
         return said[-1], []
     name = _single("generator", [Document(DEFAULTS), *layers]).name
     recipe = registry.default_recipe(name) if isinstance(name, str) else None
-    if recipe is None or not _same_data(registry.recipe(recipe), layers):
+    if recipe is None or not _same_parts(registry.recipe(recipe), layers):
         return None, []
     return recipe, [f"recipe: {recipe}"]
 
 
-def _same_data(recipe: Recipe, layers: Sequence[Document]) -> bool:
-    """A recipe that nobody asked for is tuned to its data; for other data the parts' own values are the better guess."""
-    asked = _single("dataset", layers).name
-    return asked is None or asked == _single("dataset", [yamltext.read(recipe.path)]).name
+def _same_parts(recipe: Recipe, layers: Sequence[Document]) -> bool:
+    """A recipe that nobody asked for is tuned to its data and its pair; for others the defaults are the better guess."""
+    own = [yamltext.read(recipe.path)]
+    asked = {key: _single(key, layers).name for key in ("dataset", "discriminator")}
+    return all(name is None or name == _single(key, own).name for key, name in asked.items())
 
 
 def _single(key: str, layers: Sequence[Document]) -> _Chosen:

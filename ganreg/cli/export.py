@@ -10,6 +10,7 @@ import click
 from ganreg.cli import output, runs
 from ganreg.cli.paths import PathName
 from ganreg.cli.session import session_of, with_shared_options
+from ganreg.cli.words import Choice
 from ganreg.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ LICENSE = r"[a-z0-9][a-z0-9.+-]*"
 @with_shared_options
 @click.command()
 @click.argument("run", type=runs.RunPath())
-@click.option("--format", "form", type=click.Choice(FORMATS), help="of the generator  [as --out ends, else safetensors]")
+@click.option("--format", "form", type=Choice(FORMATS), help="of the generator  [as --out ends, else safetensors]")
 @click.option(
     "--out",
     type=PathName(path_type=Path),

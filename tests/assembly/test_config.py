@@ -489,10 +489,12 @@ def test_configurations_do_not_depend_on_the_order_of_plugins_on_disk():
     assert len(told) == 1
 
 
-def test_a_recipe_that_nobody_asked_for_is_left_out_for_other_data():
+def test_a_recipe_that_nobody_asked_for_is_left_out_for_other_data_and_for_another_discriminator():
     known = registry.configure()
+    pair, odd = (resolve([Document({"generator": "dcgan", "discriminator": name}, "a")], known) for name in ("dcgan", "patch"))
     own = resolve([Document({"generator": "dcgan"}, "a")], known)
     other = resolve([Document({"generator": "dcgan", "dataset": {"name": "image-folder", "path": "x"}}, "a")], known)
     asked = resolve([Document({"recipe": "dcgan", "dataset": {"name": "image-folder", "path": "x"}}, "a")], known)
 
     assert (own.recipe, other.recipe, asked.recipe) == ("digits-conditional", None, "dcgan")
+    assert (pair.recipe, odd.recipe) == ("digits-conditional", None)

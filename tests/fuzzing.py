@@ -24,7 +24,14 @@ MOST_GROWTH = 300 * 2**20
 """Bytes that the peak of resident memory may rise by over all examples."""
 
 
-def fuzzed(count: int, strategy: st.SearchStrategy[Any], check: Callable[[Any], None], known: Sequence[Any] = ()) -> None:
+def fuzzed(
+    count: int,
+    strategy: st.SearchStrategy[Any],
+    check: Callable[[Any], None],
+    known: Sequence[Any] = (),
+    *,
+    growth: int = MOST_GROWTH,
+) -> None:
     """Check `known` inputs and `count` drawn ones.  Whatever `check` raises is told with the smallest input that does it."""
 
     def timed(drawn: Any) -> None:
@@ -39,7 +46,7 @@ def fuzzed(count: int, strategy: st.SearchStrategy[Any], check: Callable[[Any], 
     before = _peak(forget=True)
     settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))(test)()
     grown = _peak() - before
-    assert grown < MOST_GROWTH, f"resident memory rose by {grown / 2**20:.0f} MiB"
+    assert grown < growth, f"resident memory rose by {grown / 2**20:.0f} MiB"
 
 
 def _peak(*, forget: bool = False) -> int:

@@ -237,3 +237,11 @@ def test_a_generator_alone_that_is_told_the_classes_is_warned_of(conditioning: s
 
 def test_without_classes_in_the_data_nobody_is_asked():
     check_classes(GAN(nn.Identity(), nn.Identity()), DataSpec((2,)))
+
+
+def test_weights_that_are_none_or_whole_numbers_are_no_reason_to_fail():
+    gan = conditioned("none", "none")
+    gan.generator.register_parameter("nothing", nn.Parameter(torch.empty(0)))
+    gan.generator.register_parameter("count", nn.Parameter(torch.ones(2, dtype=torch.int64), requires_grad=False))
+
+    check_classes(gan, IMAGES)

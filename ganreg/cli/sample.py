@@ -62,7 +62,7 @@ class Asked:
     multiple=True,
     metavar="N|NAME|all",
     shell_complete=lambda context, parameter, incomplete: ["all"] if "all".startswith(incomplete) else [],
-    help="of this class, by number or name; several take turns, all: every class  [as frequent as in the data]",
+    help="of this class, by name or else number; several take turns, all: every class  [as frequent as in the data]",
 )
 @click.option("--grid", is_flag=True, help="with --class: a row for each class, the same latents in each column")
 @click.option(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ganreg.cli.sample import _class
 from ganreg.pictures import MARGIN
 
 from .conftest import Run
@@ -209,3 +210,7 @@ def test_an_export_keeps_the_names(run: Run, pets: Path):
 
     assert "It is told the class, one of 2 (0 cats, 1 dogs)." in Path("shared/README.md").read_text()
     assert np.array_equal(numbers(run, "shared", "-n", "4", "--class", "dogs"), numbers(run, "pets", "-n", "4", "--class", "1"))
+
+
+def test_a_class_that_is_called_by_a_number_goes_before_the_number():
+    assert [_class(word, ("3", "7")) for word in ("7", "1", "3")] == [1, 1, 0]

@@ -2,8 +2,11 @@
 
     mean k(r, r') + mean k(f, f') - 2 mean k(r, f)        k(x, y) = (x y / F + 1)^3;  r' and f' are others than r and f
 
-Its expectation is 0 for two samples of one distribution, so that an estimate may lie a little below, and it does not depend
-on how many samples there are.  In Inception features, with 100 subsets of 1,000, it is the KID.
+Its expectation is 0 for two independent samples of one distribution, so that an estimate may lie a little below, and it does
+not depend on how many samples there are.  Copies of the M reals, drawn at random, are not independent of them: theirs is
+(mean k(r, r') - mean k(r, r)) / M, below 0, and a generator that fits the pictures it learnt from comes near that.
+
+In Inception features, with 100 subsets of 1,000, it is the KID.
 
 Bińkowski et al., "Demystifying MMD GANs", 2018.  https://arxiv.org/abs/1801.01401
 """

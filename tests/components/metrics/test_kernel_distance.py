@@ -30,6 +30,21 @@ def test_samples_of_one_distribution_are_near_and_their_distance_may_be_below_ze
     assert KernelDistance()(normal(500, 4, 0), normal(500, 4, 1, shift=1.0)) > 0.5
 
 
+def test_copies_of_the_reals_themselves_are_below_zero_by_what_the_docs_say():
+    real = normal(40, 4, 0).double()
+    k = (real @ real.T / 4 + 1) ** 3
+    others = (k.sum() - k.trace()) / (40 * 39)
+    expected = float(others - k.trace() / 40) / 40
+
+    told = [
+        kernel_distance(real, real[torch.randint(40, (200,), generator=torch.Generator().manual_seed(seed))])
+        for seed in range(200)
+    ]
+
+    assert expected < -0.05
+    assert sum(told) / 200 == pytest.approx(expected, rel=0.15)
+
+
 def test_a_few_rows_at_a_time_are_all_rows(monkeypatch: pytest.MonkeyPatch):
     real, fake = normal(50, 3, 0), normal(41, 3, 1)
     whole = kernel_distance(real, fake)

@@ -398,7 +398,8 @@ class Metric(Protocol):
 
     Optional: `of_moments(real, fake)`, the same from `Moments`: no feature is kept then, however many samples there are.
     `works_on = "class_logits"`: it is given class logits [M, K] and [N, K] instead; `extractor`, the name of the only extractor
-    that it works with; `prepare(dataset)`, called once before; ValueError there says that it is not for such data.
+    that it works with; `prepare(dataset)`, called once before; ValueError there says that it is not for such data;
+    `of_training = True`: its reals must be those that were trained on, and no others.
     """
 
     higher_is_better: bool

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ganreg import registry as registries
@@ -16,9 +17,10 @@ from ganreg.assembly import metrics as metrics_of
 from ganreg.assembly.config import Choice
 from ganreg.assembly.load import Trained, load_trained
 from ganreg.assembly.ready import device_of
+from ganreg.contracts import DataSpec
 from ganreg.engine import best, checkpoint
 from ganreg.engine.data import Source, source_of
-from ganreg.engine.measuring import BATCH, Measuring, Row, measuring
+from ganreg.engine.measuring import BATCH, OTHER, TRAIN, Measuring, Row, measuring
 from ganreg.engine.observers.measures import FILE, append
 from ganreg.errors import CheckpointError, MismatchError, StorageError, UsageError
 
@@ -68,6 +70,7 @@ def prepare(
     metrics: Sequence[str] = (),
     extractor: str | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    data: Mapping[str, Any] | None = None,
     n_fake: int = 2000,
     n_real: int = 10_000,
     seed: int = metrics_of.SEED,
@@ -78,7 +81,8 @@ def prepare(
 ) -> Evaluation:
     """Load a run's generator and its data, choose what suits them where nothing is said.
 
-    `settings` are those of the extractor, under "extractor", and of each metric under its name.
+    `settings` are those of the extractor, under "extractor", and of each metric under its name.  `data`, a data set's settings
+    with its name or without, say what is measured beside: other data than those of the training, e.g. held-out ones.
     Raises CheckpointError, UsageError, UnknownNameError, SettingsError, MismatchError, DataError.
     """
     if exported.is_export(run):
@@ -87,16 +91,19 @@ def prepare(
     path = chosen_checkpoint(run, step=step, use_best=use_best)
     where = device_of(device)
     trained = load_trained(path, device=str(where))
-    source = data_of(trained)
+    source, split = data_of(trained, data or {})
     said = dict(settings or {})
     of_extractor = said.pop("extractor", {})
     registry = registries.current()
-    names = list(metrics) or metrics_of.suitable_metrics(source, extractor)
+    names = list(metrics) or metrics_of.suitable_metrics(source, extractor, split)
     if strange := [name for name in said if name not in names]:
         what = f"there are settings for the metric '{strange[0]}', which is not measured"
         raise UsageError(what, at="--set", fix=f"--metric {strange[0]}")
     parts = [registry.part("metric", name, at="--metric") for name in names]
     named = metrics_of.chosen([Choice(part, part.check(said.get(part.name, {}))) for part in parts])
+    if split != TRAIN and (blind := [one.name for one in named if metrics_of.is_of_training(one.metric)]):
+        what = f"{blind[0]} asks how near samples are to what was trained on, and these are other data"
+        raise UsageError(what, at="--metric", fix="measure it apart, beside the run's own data")
     part = registry.part("extractor", extractor or metrics_of.suitable_extractor(named, source), at="--extractor")
     made = metrics_of.extractor_of(Choice(part, part.check(of_extractor)), named, source)
     assert made is not None, "there are metrics"
@@ -105,6 +112,7 @@ def prepare(
         made[1],
         made[0],
         source,
+        split=split,
         device=where,
         n_real=n_real,
         n_fake=n_fake,
@@ -132,25 +140,45 @@ def chosen_checkpoint(run: Path, *, step: int | None = None, use_best: bool = Fa
     return found[step]
 
 
-def data_of(trained: Trained) -> Source:
-    """What the run was trained on, built anew.  Raises UsageError where no name builds it, MismatchError, DataError."""
+def data_of(trained: Trained, said: Mapping[str, Any] = MappingProxyType({})) -> tuple[Source, str]:
+    """What the run was trained on, built anew, or what is `said` instead; and which of the two it is.
+
+    Raises UsageError where no name builds it, MismatchError, DataError.
+    """
     run_dir = trained.path.parents[1]
     told: Any = yamltext.read(run_dir / "config.yaml").values.get("dataset")
-    if not isinstance(told, dict) or "name" not in told:
+    known = isinstance(told, dict) and "name" in told
+    if not known and "name" not in said:
         raise UsageError(
             f"the data of this run were an object ({told}), which no name builds",
             at=str(run_dir),
-            fix="measure from Python while it trains: train_gan(…, metrics=['frechet-distance'])",
+            fix="give others: --data PATH; or measure from Python while it trains: train_gan(…, metrics=['frechet-distance'])",
         )
-    settings = {key: value for key, value in told.items() if key != "name"}
-    source = source_of(registries.current().create("dataset", told["name"], settings=settings))
+    settings = _settings_of_data(told if known else {}, said, trained.spec)
+    source = source_of(registries.current().create("dataset", settings.pop("name"), settings=settings))
     if tuple(source.spec.shape) != tuple(trained.spec.shape):
         raise MismatchError(
             f"the generator makes {list(trained.spec.shape)}, the data have {list(source.spec.shape)}",
-            at=str(run_dir),
-            fix="give the data that it was trained on",
+            at="--data" if said else str(run_dir),
+            fix="give data of that shape" if said else "give the data that it was trained on",
         )
     before = checkpoint.manifest(trained.path).get("data")
-    if before is not None and before != source.fingerprint():
+    if before == source.fingerprint() or (before is None and not said):
+        return source, TRAIN
+    if not said:
         warnings.warn("the data are not what the run was trained on: their fingerprint is another", stacklevel=2)
-    return source
+    return source, OTHER
+
+
+def _settings_of_data(run: Mapping[str, Any], said: Mapping[str, Any], spec: DataSpec) -> dict[str, Any]:
+    """Those of the run where the same data set reads other data, of the generator's size; labels are of no use."""
+    name = said.get("name", run.get("name"))
+    found = dict(run) if name == run.get("name") else {"name": name}
+    if "path" in said:
+        found.pop("labels", None)
+    if said and spec.is_image:
+        takes = registries.current().part("dataset", name, at="--data").model.model_fields
+        channels, height, width = spec.shape
+        size = {"channels": channels, **({"resolution": height} if height == width else {})}
+        found |= {key: value for key, value in size.items() if key in takes}
+    return {**found, **said}

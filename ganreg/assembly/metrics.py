@@ -14,7 +14,7 @@ from ganreg import settings as settings_of
 from ganreg.assembly.config import Choice
 from ganreg.contracts import Extractor, Metric
 from ganreg.engine.data import Source
-from ganreg.engine.measuring import Measuring, Named, measuring
+from ganreg.engine.measuring import TRAIN, Measuring, Named, measuring
 from ganreg.engine.settings import RunSettings
 from ganreg.errors import SettingsError
 
@@ -87,12 +87,18 @@ def suitable_extractor(metrics: Sequence[Named], source: Source) -> str:
     return "digits-cnn" if dataset_name(source) in DIGITS else "random-conv"
 
 
-def suitable_metrics(source: Source, extractor: str | None) -> list[str]:
+def is_of_training(metric: Metric) -> bool:
+    """Whether its reals must be those that were trained on."""
+    return bool(getattr(metric, "of_training", False))
+
+
+def suitable_metrics(source: Source, extractor: str | None, split: str = TRAIN) -> list[str]:
     """What is measured where nobody says what."""
     if hasattr(source.dataset, "means") and hasattr(source.dataset, "sigma") and extractor in (None, "pixels"):
         return ["mode-coverage"]
     is_read = dataset_name(source) == "digits" and extractor in (None, "digits-cnn")
-    return [*DISTANCES, *(["inception-score"] if is_read or extractor == "inception" else [])]
+    distances = [name for name in DISTANCES if split == TRAIN or name != "memorization"]
+    return [*distances, *(["inception-score"] if is_read or extractor == "inception" else [])]
 
 
 def dataset_name(source: Source) -> str:

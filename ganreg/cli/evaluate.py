@@ -13,7 +13,9 @@ from click.shell_completion import CompletionItem
 
 from ganreg import yamltext
 from ganreg.cli import output, runs
+from ganreg.cli.data_path import reader_of
 from ganreg.cli.options import complete_names
+from ganreg.cli.paths import PathName, expanded
 from ganreg.cli.session import session_of, with_shared_options
 from ganreg.errors import UsageError
 
@@ -41,6 +43,12 @@ def _extractors(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
 @click.option(
     "--extractor", metavar="NAME", shell_complete=_extractors, help="the features that are compared  [those that suit the data]"
 )
+@click.option(
+    "--data",
+    metavar="PATH",
+    type=PathName(),
+    help="other pictures to measure beside, e.g. held-out ones  [those of the training]",
+)
 @click.option("-n", "--num", "count", type=click.IntRange(2, 10**7), default=2000, show_default=True, help="fakes")
 @click.option(
     "--reals", type=click.IntRange(2, 10**7), default=10_000, show_default=True, help="reals, where there are so many"
@@ -50,7 +58,7 @@ def _extractors(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
 )
 @click.option("--checkpoint", "step", type=click.IntRange(0), metavar="STEP", help="that of this step  [the newest]")
 @click.option("--best", is_flag=True, help="the checkpoint that was best by the run's first --metric")
-@click.option("--set", "said", multiple=True, metavar="KEY=VALUE", help="extractor.SETTING or METRIC.SETTING; repeats")
+@click.option("--set", "said", multiple=True, metavar="KEY=VALUE", help="extractor., METRIC. or dataset.SETTING; repeats")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, …")
 @click.option("--workers", type=click.IntRange(0, 1024), default=0, show_default=True, help="processes that read the data")
 @click.option("--json", "as_json", is_flag=True, help="JSON, for programs")
@@ -60,6 +68,7 @@ def evaluate(
     run: str,
     metrics: tuple[str, ...],
     extractor: str | None,
+    data: str | None,
     count: int,
     reals: int,
     seed: int,
@@ -77,6 +86,7 @@ def evaluate(
     """
     session_of(context).registry()
     settings = _settings(said)
+    other = {**_data(data), **settings.pop("dataset", {})}
     directory = runs.find(run)
     from ganreg.assembly.evaluation import prepare
 
@@ -85,6 +95,7 @@ def evaluate(
         metrics=metrics,
         extractor=extractor,
         settings=settings,
+        data=other,
         n_fake=count,
         n_real=reals,
         seed=seed,
@@ -103,6 +114,14 @@ def evaluate(
         rows = evaluation.rows()
     _say_values(rows)
     output.say(f"written: {evaluation.write(rows)}")
+
+
+def _data(path: str | None) -> dict[str, Any]:
+    """The data set that reads what lies there.  Raises UsageError where none does."""
+    if path is None:
+        return {}
+    where = expanded(path).absolute()
+    return {"name": reader_of(where, at="--data"), "path": str(where)}
 
 
 def _settings(said: Sequence[str]) -> dict[str, dict[str, Any]]:

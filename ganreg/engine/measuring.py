@@ -23,6 +23,8 @@ from ganreg.errors import MismatchError, reason_of
 from ganreg.statistics import RunningMoments
 
 BATCH = 64
+TRAIN, OTHER = "train", "other data"
+"""Whose reals: those that were trained on, or any that were named instead."""
 Row = dict[str, Any]
 Progress = Callable[[str, int, int], object]
 """Told "reals" or "fakes", how many are done, and of how many."""
@@ -71,6 +73,7 @@ class Measuring:
     seed: int = 0
     workers: int = 0
     cache: Path | None = None
+    split: str = TRAIN
     progress: Progress = lambda what, done, total: None
     _reals: Seen | None = None
 
@@ -150,7 +153,7 @@ class Measuring:
             features=width,
             resolution=self.source.spec.shape,
             resize=getattr(self.extractor, "resize", "none"),
-            split="train",
+            split=self.split,
             seed=self.seed,
             weights=weights,
             data=self.source.fingerprint(),
@@ -245,6 +248,7 @@ def measuring(
     seed: int = 0,
     workers: int = 0,
     cache: Path | None = None,
+    split: str = TRAIN,
 ) -> Measuring:
     """See that all fit each other and the data.  Raises MismatchError before anything is measured."""
     for one in metrics:
@@ -257,7 +261,7 @@ def measuring(
         )
     placed = extractor.to(device) if hasattr(extractor, "to") else extractor
     count = min(n_real, len(source))
-    return Measuring(metrics, placed, extractor_name, source, device, count, n_fake, seed, workers, cache)
+    return Measuring(metrics, placed, extractor_name, source, device, count, n_fake, seed, workers, cache, split)
 
 
 def _check(one: Named, extractor: Extractor, extractor_name: str, source: Source) -> None:

@@ -177,3 +177,87 @@ def test_pictures_that_were_replaced_are_measured_anew(run: Run, place: Path):
         Image.new("RGB", (8, 8)).save(place / "bmp" / f"{number}.bmp")
 
     assert before == again != measured()
+
+
+def photos(folder: Path, count: int, seed: int, size: int = 12) -> None:
+    rng = np.random.default_rng(seed)
+    folder.mkdir()
+    for number in range(count):
+        Image.fromarray(rng.integers(0, 256, (size, size, 3), np.uint8)).save(folder / f"{seed}-{number}.png")
+
+
+@pytest.fixture
+def on_photos(run: Run, place: Path) -> Path:
+    photos(place / "seen", 20, 0)
+    photos(place / "held out", 16, 1, size=20)
+    words = ("--resolution", "8", "--set", "dataset.channels=1", "--batch-size", "8", "--out", "r")
+    assert run("train", "--data", "seen", *PICTURES, *words).status == 0
+    return Path("r")
+
+
+def test_other_data_are_measured_beside_and_said_to_be_others(run: Run, on_photos: Path):
+    own, other = run("evaluate", "r", "-n", "16", "--json"), run("evaluate", "r", "-n", "16", "--data", "held out", "--json")
+    of_own, of_other = json.loads(own.out), json.loads(other.out)
+
+    assert other.err == ""
+    assert {(row["protocol"]["split"], row["protocol"]["n_real"]) for row in of_own} == {("train", 20)}
+    assert {(row["protocol"]["split"], row["protocol"]["n_real"]) for row in of_other} == {("other data", 16)}
+    assert {tuple(row["protocol"]["resolution"]) for row in of_other} == {(1, 8, 8)}
+    assert of_own[0]["value"] != of_other[0]["value"]
+    assert "memorization" in [row["metric"] for row in of_own]
+    assert "memorization" not in [row["metric"] for row in of_other]
+    told = run("evaluate", "r", "-n", "16", "--data", "held out").out
+    assert "protocol: 16 reals of other data, 16 fakes" in told
+
+
+def test_the_data_of_the_training_at_another_place_are_those_of_the_training(run: Run, on_photos: Path):
+    Path("seen").rename("moved")
+    told = run("evaluate", "r", "-n", "16", "--data", "moved", "--metric", "memorization", "--json")
+
+    assert (told.status, told.err) == (0, "")
+    assert json.loads(told.out)[0]["protocol"]["split"] == "train"
+
+
+def test_other_data_in_another_form_have_the_size_of_the_run_s(run: Run, on_photos: Path):
+    assert run("data", "pack", "held out", "held.zip", "--resolution", "16").status == 0
+    told = run("evaluate", "r", "-n", "16", "--data", "held.zip", "--metric", "kernel-distance", "--json")
+    assert (told.status, told.err) == (0, "")
+    assert json.loads(told.out)[0]["protocol"]["resolution"] == [1, 8, 8]
+
+
+def test_a_setting_of_the_data_makes_them_others(run: Run, trained: Path):
+    told = run("evaluate", "latest", "-n", "50", "--set", "dataset.seed=5", "--json")
+
+    assert (told.status, told.err) == (0, "")
+    assert {row["protocol"]["split"] for row in json.loads(told.out)} == {"other data"}
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("--data", "nowhere"), 4, "error[GR301]: no folder of pictures at"),
+        (("--data", "held out", "--metric", "memorization"), 2, "error[GR100]: memorization asks how near samples are to what"),
+        (
+            ("--data", "held out", "--set", "dataset.resolution=16"),
+            2,
+            "error[GR106]: the generator makes [1, 8, 8], the data have [1",
+        ),
+        (("--data", "r/config.yaml"), 2, "error[GR100]: no data set reads 'config.yaml'"),
+        (("--set", "dataset.resolutoin=16"), 2, "error[GR103]: dataset 'image-folder' has no setting 'resolutoin'"),
+    ],
+)
+def test_other_data_that_cannot_be_measured_are_refused(
+    run: Run, on_photos: Path, words: tuple[str, ...], status: int, told: str
+):
+    ran = run("evaluate", "r", "-n", "16", *words)
+
+    assert (ran.status, ran.out) == (status, "")
+    assert ran.err.startswith(told)
+
+
+def test_data_that_no_name_builds_leave_others(run: Run, on_photos: Path):
+    config = on_photos / "config.yaml"
+    before = config.read_text()
+    config.write_text(before[: before.index("dataset:")] + "dataset: {object: x.Y}\n" + before[before.index("generator:") :])
+
+    assert run("evaluate", "r", "-n", "16", "--data", "held out").status == 0

@@ -29,6 +29,7 @@ class Memorization:
     """A ratio of distances, and the share of fakes that are suspiciously near."""
 
     higher_is_better: ClassVar[bool] = True
+    of_training: ClassVar[bool] = True
     directions: ClassVar[Mapping[str, bool]] = {"copies": False}
 
     def __call__(self, real: Tensor, fake: Tensor) -> dict[str, float]:

@@ -36,18 +36,18 @@ def check(out: Path, *, force: bool) -> None:
 
 
 def take_place(part: Path, out: Path) -> None:
-    """Give a whole folder its name.  An export that is there is replaced, what else lies in it stays.
+    """Give a whole folder its name.  An export that is there is replaced, what else lies in it stays; of a link the link alone.
 
     Raises OSError, and RunExistsError where a file that is not the export's is in the way.
     """
     finish(out)
     if out.is_dir() and not any(out.iterdir()):
-        out.rmdir()
+        out.unlink() if out.is_symlink() else out.rmdir()
     if not out.exists():
         durable.rename(part, out)
         return
     clash = sorted(others(out) & {path.name for path in part.iterdir()})
-    if clash:
+    if clash and not out.is_symlink():
         what = f"{clash[0]} is not the export's and would be lost"
         raise RunExistsError(what, at=str(out), fix="move it, or give another --out")
     old = _old(out)
@@ -68,6 +68,9 @@ def finish(out: Path) -> None:
         return
     if not out.exists():
         old.rename(out)
+        return
+    if old.is_symlink():  # what it leads to was asked for by nobody
+        old.unlink()
         return
     for name in others(old):
         if not (out / name).exists():

@@ -46,8 +46,8 @@ class FolderFiles:
     def __init__(self, path: str | Path) -> None:
         self.root = _folder(path)
         self.sizes: dict[str, int] = {}
-        self.times: dict[str, int] = {}
-        """When each was last written, in nanoseconds, as it was found."""
+        self.times: dict[str, str] = {}
+        """When each was last written, as it was found."""
         self.faults: dict[str, BadImageError] = {}
         self.others: Counter[str] = Counter()
         for file in _files(self.root):
@@ -58,7 +58,7 @@ class FolderFiles:
                 continue
             try:
                 status = _status(file)
-                self.sizes[name], self.times[name] = status.st_size, status.st_mtime_ns
+                self.sizes[name], self.times[name] = status.st_size, written(status)
             except BadImageError as error:
                 self.faults[name] = error
         refuse_nothing(self)
@@ -86,6 +86,11 @@ class FolderFiles:
             why = error.strerror if isinstance(error, OSError) else error
             fix = "give its name in the folder, or its whole path"
             raise DataError(f"the labels cannot be read: {why}", at=str(file), fix=fix) from error
+
+
+def written(status: os.stat_result) -> str:
+    """When a file was, and which: its time alone is set back by whatever unpacks or copies; the other time is the system's."""
+    return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def refuse_nothing(files: Files) -> None:

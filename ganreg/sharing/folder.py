@@ -74,7 +74,8 @@ def export(
     shown, how = _samples(trained)
     if shown is not None:
         files["samples.png"] = shown
-    files[CARD] = card(about, form, picture=how, repository=repository).encode()
+    told = card(about, form, picture=how, repository=repository)
+    files[CARD] = told.encode(errors="backslashreplace")  # a name in no encoding is no text, and is shown
     return Export(form, files, about, difference)
 
 

@@ -20,6 +20,8 @@ WRITTEN = frozenset({*MAIN, exported.CONFIG, exported.MANIFEST, CARD, "samples.p
 
 def check(out: Path, *, force: bool) -> None:
     """Whether a folder can be written there.  Raises RunExistsError, StorageError; what is no export is never replaced."""
+    if out.name in ("", ".."):
+        raise RunExistsError("that folder has no name of its own here", at=str(out), fix="give another --out")
     try:
         finish(out)
     except OSError as error:

@@ -123,3 +123,12 @@ def test_a_link_to_an_empty_folder_is_replaced_too(tmp_path: Path):
 
     assert names(tmp_path / "link")["generator.safetensors"] == "first"
     assert not names(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("place", [".", "..", "/"])
+def test_a_folder_without_a_name_of_its_own_is_refused(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+
+    with pytest.raises(RunExistsError, match="GR108.*has no name of its own"):
+        placing.check(Path(place), force=True)

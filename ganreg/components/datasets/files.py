@@ -74,15 +74,16 @@ class FolderFiles:
 
     def text(self, name: str) -> bytes:
         """A file in the folder, or elsewhere by its whole path.  Raises DataError."""
-        file = self.root / Path(name).expanduser()
+        file = self.root / name
         try:
+            file = self.root / Path(name).expanduser()
             status = file.stat()
             if not stat.S_ISREG(status.st_mode):
                 raise DataError(f"{name!r} is no regular file", at=str(file), fix="give a JSON or CSV file")
             if status.st_size > MOST_TEXT:
                 raise DataError(f"{name!r} has {status.st_size:,} bytes, at most {MOST_TEXT:,}", at=str(file), fix="split it")
             return file.read_bytes()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # not there; a nul in the name; ~ of nobody
             why = error.strerror if isinstance(error, OSError) else error
             fix = "give its name in the folder, or its whole path"
             raise DataError(f"the labels cannot be read: {why}", at=str(file), fix=fix) from error

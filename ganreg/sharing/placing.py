@@ -6,11 +6,15 @@ was interrupted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ganreg.assembly import exported
 from ganreg.engine import durable
-from ganreg.errors import CheckpointError, RunExistsError, StorageError
+from ganreg.errors import CheckpointError, RunBusyError, RunExistsError, StorageError
 
 CARD = "README.md"
 MAIN = ("generator.safetensors", "generator.pt2", "generator.onnx")
@@ -35,6 +39,22 @@ def check(out: Path, *, force: bool) -> None:
         raise RunExistsError("there is something else already", at=str(out), fix="give another --out")
     if not force:
         raise RunExistsError("there is an export already", at=str(out), fix="add --force, or give another --out")
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Nobody else writes there meanwhile: two would share the hidden folder.  Raises RunBusyError, OSError."""
+    place = out.with_name(f".{out.name}.lock")
+    lock = FileLock(place, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunBusyError("another process writes this export", at=str(out), fix="wait for its end") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        place.unlink(missing_ok=True)
 
 
 def take_place(part: Path, out: Path) -> None:

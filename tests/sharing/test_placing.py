@@ -130,5 +130,5 @@ def test_a_folder_without_a_name_of_its_own_is_refused(place: str, tmp_path: Pat
     (tmp_path / "in").mkdir()
     monkeypatch.chdir(tmp_path / "in")
 
-    with pytest.raises(RunExistsError, match="GR108.*has no name of its own"):
+    with pytest.raises(RunExistsError, match=r"GR108.*has no name of its own"):
         placing.check(Path(place), force=True)

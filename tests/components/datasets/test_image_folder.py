@@ -462,5 +462,5 @@ def test_pictures_that_are_left_out_have_no_time(tmp_path):
 def test_labels_at_the_home_of_nobody_are_told(paint, tmp_path):
     Image.new("L", (8, 8), 9).save(tmp_path / "a.bmp")
 
-    with pytest.raises(DataError, match="the labels cannot be read: .*home"):
+    with pytest.raises(DataError, match=r"the labels cannot be read: .*home"):
         ImageFolder(path=tmp_path, resolution=8, labels="~nobody-at-all/labels.csv")

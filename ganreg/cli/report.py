@@ -23,7 +23,8 @@ MOST_RUNS = 8
 def report(run: tuple[str, ...], out: Path | None, opens: bool) -> None:
     """Write a run's report, or that of several runs side by side: one HTML file that needs no network.
 
-    RUN is a run's directory or latest; it may still be running.  A report that is there already is written anew.
+    RUN is a run's directory or latest; it may still be running.  A report that is there already is written anew, another file
+    never.
     """
     from ganreg.report import page, reading
 
@@ -34,6 +35,7 @@ def report(run: tuple[str, ...], out: Path | None, opens: bool) -> None:
         )
     records = reading.read_all([runs.find(word) for word in run])
     target = target or records[0].path / "report.html"
+    page.check(target)
     size = page.write(records, target)
     for record in records:
         for gap in record.missing:

@@ -14,13 +14,16 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from ganreg import __version__
-from ganreg.errors import StorageError
+from ganreg.errors import RunExistsError, StorageError
 from ganreg.report import sections
 from ganreg.report.embedded import BUDGET, film
 from ganreg.report.markup import text
 from ganreg.report.plot import LEFT, RIGHT, Plot
 from ganreg.report.plots import Frames
 from ganreg.report.reading import RunRecord
+
+MARK, MOST_HEAD = b'<meta name="generator" content="ganreg ', 4096
+"""What the head of each report has, and how far it is looked for."""
 
 
 def page(records: Sequence[RunRecord]) -> str:
@@ -53,6 +56,17 @@ def page(records: Sequence[RunRecord]) -> str:
         data=_data(sections.slider_steps(films), [*game, *measures, *room]),
         script=script,
     )
+
+
+def check(target: Path) -> None:
+    """A report is written anew, another file never.  Raises RunExistsError."""
+    try:
+        with target.open("rb") as file:
+            start = file.read(MOST_HEAD)
+    except OSError:  # nothing is there, or `write` says what
+        return
+    if start and MARK not in start:
+        raise RunExistsError("the file is there already, and is no report", at=str(target), fix="give another --out")
 
 
 def write(records: Sequence[RunRecord], target: Path) -> int:

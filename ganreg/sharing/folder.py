@@ -74,7 +74,8 @@ def export(
     shown, how = _samples(trained)
     if shown is not None:
         files["samples.png"] = shown
-    files[CARD] = card(about, form, picture=how, repository=repository).encode()
+    told = card(about, form, picture=how, repository=repository)
+    files[CARD] = told.encode(errors="backslashreplace")  # a name in no encoding is no text, and is shown
     return Export(form, files, about, difference)
 
 
@@ -134,15 +135,19 @@ def _unwritten(error: OSError, made: Export, out: Path) -> StorageError:
 
 
 def put(files: Mapping[str, bytes], out: Path) -> None:
-    """A folder of these files and their manifest, under its name once all of it has reached the disk.  Raises OSError."""
+    """A folder of these files and their manifest, under its name once all of it has reached the disk.
+
+    Raises OSError, and RunBusyError while another process writes it.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    for name, content in with_manifest(files).items():
-        durable.write(part / name, content)
-    durable.sync_directory(part)
-    placing.take_place(part, out)
+    with placing.alone(out):
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        for name, content in with_manifest(files).items():
+            durable.write(part / name, content)
+        durable.sync_directory(part)
+        placing.take_place(part, out)
 
 
 def with_manifest(files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -6,11 +6,15 @@ was interrupted.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ganreg.assembly import exported
 from ganreg.engine import durable
-from ganreg.errors import CheckpointError, RunExistsError, StorageError
+from ganreg.errors import CheckpointError, RunBusyError, RunExistsError, StorageError
 
 CARD = "README.md"
 MAIN = ("generator.safetensors", "generator.pt2", "generator.onnx")
@@ -20,6 +24,8 @@ WRITTEN = frozenset({*MAIN, exported.CONFIG, exported.MANIFEST, CARD, "samples.p
 
 def check(out: Path, *, force: bool) -> None:
     """Whether a folder can be written there.  Raises RunExistsError, StorageError; what is no export is never replaced."""
+    if out.name in ("", ".."):
+        raise RunExistsError("that folder has no name of its own here", at=str(out), fix="give another --out")
     try:
         finish(out)
     except OSError as error:
@@ -35,19 +41,35 @@ def check(out: Path, *, force: bool) -> None:
         raise RunExistsError("there is an export already", at=str(out), fix="add --force, or give another --out")
 
 
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """Nobody else writes there meanwhile: two would share the hidden folder.  Raises RunBusyError, OSError."""
+    place = out.with_name(f".{out.name}.lock")
+    lock = FileLock(place, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunBusyError("another process writes this export", at=str(out), fix="wait for its end") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        place.unlink(missing_ok=True)
+
+
 def take_place(part: Path, out: Path) -> None:
-    """Give a whole folder its name.  An export that is there is replaced, what else lies in it stays.
+    """Give a whole folder its name.  An export that is there is replaced, what else lies in it stays; of a link the link alone.
 
     Raises OSError, and RunExistsError where a file that is not the export's is in the way.
     """
     finish(out)
     if out.is_dir() and not any(out.iterdir()):
-        out.rmdir()
+        out.unlink() if out.is_symlink() else out.rmdir()
     if not out.exists():
         durable.rename(part, out)
         return
     clash = sorted(others(out) & {path.name for path in part.iterdir()})
-    if clash:
+    if clash and not out.is_symlink():
         what = f"{clash[0]} is not the export's and would be lost"
         raise RunExistsError(what, at=str(out), fix="move it, or give another --out")
     old = _old(out)
@@ -68,6 +90,9 @@ def finish(out: Path) -> None:
         return
     if not out.exists():
         old.rename(out)
+        return
+    if old.is_symlink():  # what it leads to was asked for by nobody
+        old.unlink()
         return
     for name in others(old):
         if not (out / name).exists():

@@ -86,6 +86,17 @@ def test_it_opens_a_browser_where_there_is_one(run: Run, monkeypatch: pytest.Mon
     assert (ran.status, ran.err) == (0, "there is no browser to open it with\n")
 
 
+def test_a_page_that_is_no_report_stays(run: Run):
+    small.run(Path("runs/one"))
+    Path("index.html").write_text("<title>My thesis</title>")
+    ran = run("report", "runs/one", "--out", "index.html")
+
+    assert "error[GR108]: the file is there already, and is no report" in ran.err
+    assert Path("index.html").read_text() == "<title>My thesis</title>"
+    assert run("report", "runs/one", "--out", "one.html").status == 0
+    assert run("report", "runs/one", "--out", "one.html").status == 0  # written anew
+
+
 def test_neither_verb_imports_torch(place: Path):
     small.run(place / "one")
     small.run(place / "two")

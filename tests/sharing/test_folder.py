@@ -3,6 +3,7 @@
 import errno
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ import ganreg
 from ganreg.assembly import exported
 from ganreg.assembly.load import Trained, load_trained
 from ganreg.engine.sampling import Labels
-from ganreg.errors import ExportError, RunExistsError, StorageError
-from ganreg.sharing import folder
+from ganreg.errors import ExportError, RunBusyError, RunExistsError, StorageError
+from ganreg.sharing import folder, placing
 
 
 def test_the_folder_does_what_the_run_does(trained: Trained, tmp_path: Path):
@@ -150,3 +151,29 @@ def test_points_are_shown_as_a_picture_and_stranger_things_not_at_all(tmp_path: 
         content, how = folder._samples(Trained(network.eval(), spec, Labels(), tmp_path))
         assert (content is not None) is shown
         assert how.startswith("1,000 samples of seed 0") is shown
+
+
+def test_a_class_whose_name_is_in_no_encoding_is_shown_in_the_card(trained: Trained, tmp_path: Path, monkeypatch):
+    """Python reads such a folder's name as lone surrogates, which no file can hold."""
+    names = ("\udcff", *"123456789")
+    monkeypatch.setattr(folder, "needs_labels", lambda *_: True)
+    odd = replace(trained, labels=replace(trained.labels, names=names))
+    folder.write(folder.export(odd, "safetensors"), tmp_path / "e")
+
+    assert exported.about(tmp_path / "e").class_names == list(names)
+    assert "0 \\udcff, 1 1, 2 2" in (tmp_path / "e" / "README.md").read_text()
+
+
+def test_two_at_once_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    take_place, files = placing.take_place, {"config.json": b"{}", "generator.safetensors": b"first"}
+
+    def while_another_begins(part: Path, out: Path) -> None:
+        with pytest.raises(RunBusyError, match="another process writes this export"):
+            folder.put({"config.json": b"{}", "generator.safetensors": b"second"}, out)
+        take_place(part, out)
+
+    monkeypatch.setattr(placing, "take_place", while_another_begins)
+    folder.put(files, tmp_path / "e")
+
+    assert (tmp_path / "e" / "generator.safetensors").read_bytes() == b"first"
+    assert [path.name for path in tmp_path.iterdir()] == ["e"]

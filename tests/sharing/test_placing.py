@@ -103,3 +103,32 @@ def test_a_hidden_folder_of_that_name_that_is_nobodys_export_is_left_alone(out: 
     with pytest.raises(OSError, match=r"\.e\.old"):
         put(out, weights="second")
     assert (names(old), names(out)["generator.safetensors"]) == ({"diary.txt": "mine"}, "first")
+
+
+def test_of_a_link_the_link_alone_is_replaced(out: Path):
+    before = names(out)
+    (out.parent / "link").symlink_to(out.name)
+    placing.check(out.parent / "link", force=True)
+    put(out.parent / "link", weights="second")
+
+    assert names(out) == before
+    assert names(out.parent / "link")["generator.safetensors"] == "second"
+    assert sorted(path.name for path in out.parent.iterdir()) == ["e", "link"]
+
+
+def test_a_link_to_an_empty_folder_is_replaced_too(tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to("empty")
+    put(tmp_path / "link")
+
+    assert names(tmp_path / "link")["generator.safetensors"] == "first"
+    assert not names(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("place", [".", "..", "/"])
+def test_a_folder_without_a_name_of_its_own_is_refused(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+
+    with pytest.raises(RunExistsError, match=r"GR108.*has no name of its own"):
+        placing.check(Path(place), force=True)

@@ -46,8 +46,8 @@ class FolderFiles:
     def __init__(self, path: str | Path) -> None:
         self.root = _folder(path)
         self.sizes: dict[str, int] = {}
-        self.times: dict[str, int] = {}
-        """When each was last written, in nanoseconds, as it was found."""
+        self.times: dict[str, str] = {}
+        """When each was last written, as it was found."""
         self.faults: dict[str, BadImageError] = {}
         self.others: Counter[str] = Counter()
         for file in _files(self.root):
@@ -58,7 +58,7 @@ class FolderFiles:
                 continue
             try:
                 status = _status(file)
-                self.sizes[name], self.times[name] = status.st_size, status.st_mtime_ns
+                self.sizes[name], self.times[name] = status.st_size, written(status)
             except BadImageError as error:
                 self.faults[name] = error
         refuse_nothing(self)
@@ -74,18 +74,24 @@ class FolderFiles:
 
     def text(self, name: str) -> bytes:
         """A file in the folder, or elsewhere by its whole path.  Raises DataError."""
-        file = self.root / Path(name).expanduser()
+        file = self.root / name
         try:
+            file = self.root / Path(name).expanduser()
             status = file.stat()
             if not stat.S_ISREG(status.st_mode):
                 raise DataError(f"{name!r} is no regular file", at=str(file), fix="give a JSON or CSV file")
             if status.st_size > MOST_TEXT:
                 raise DataError(f"{name!r} has {status.st_size:,} bytes, at most {MOST_TEXT:,}", at=str(file), fix="split it")
             return file.read_bytes()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # not there; a nul in the name; ~ of nobody
             why = error.strerror if isinstance(error, OSError) else error
             fix = "give its name in the folder, or its whole path"
             raise DataError(f"the labels cannot be read: {why}", at=str(file), fix=fix) from error
+
+
+def written(status: os.stat_result) -> str:
+    """When a file was, and which: its time alone is set back by whatever unpacks or copies; the other time is the system's."""
+    return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def refuse_nothing(files: Files) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ganreg.components.datasets.archive import MOST_RATIO
 from ganreg.components.datasets.arrays import Shaper, class_numbers, named, numbers, refuse_other_counts
-from ganreg.components.datasets.files import regular_file
+from ganreg.components.datasets.files import regular_file, written
 from ganreg.components.datasets.fingerprint import fingerprint_of
 from ganreg.errors import ArchiveError, BadSampleError, DataError, GanregError
 from ganreg.extras import need
@@ -50,7 +50,7 @@ class HDF5:
     ) -> None:
         need("h5py", "hdf5", of="dataset 'hdf5'")
         self._path = regular_file(path, "an HDF5 file", FIX)
-        self._written = self._path.stat().st_mtime_ns
+        self._written = written(self._path.stat())
         self._name = images
         self._file: Any = None
         self._reader = -1  # the process that opened the file
@@ -89,7 +89,7 @@ class HDF5:
 
     def written(self) -> str:
         """Changes when the file was written anew, also where the fingerprint does not look."""
-        return str(self._written)
+        return self._written
 
     def __getstate__(self) -> dict[str, object]:
         """Without the open file: another process opens its own."""

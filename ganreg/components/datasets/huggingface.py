@@ -82,6 +82,7 @@ class HuggingFace:
         if label is not None:
             self.labels, self.classes = class_numbers(np.asarray(rows[label][:]), len(rows), f"{place}: {label}")
             self.classes = _names(rows, label) or self.classes
+            _check_label(int(self.labels.max()) if len(rows) else 0, self.classes, f"{place}: {label}")
         self.spec = DataSpec((channels, resolution, resolution), len(self.classes), (-1.0, 1.0))
 
     def __len__(self) -> int:
@@ -142,9 +143,9 @@ class HuggingFaceStream(IterableDataset[Any]):
         seed = (worker.seed - worker.id if worker is not None else int(torch.initial_seed())) % 2**32
         for number, row in enumerate(self._rows.shuffle(seed=seed, buffer_size=SHUFFLED)):
             place = f"{self._place}: picture {number} of the stream"
-            label = row[self._label] if self._label is not None else 0
+            label = _check_label(row[self._label], self.classes, place) if self._label is not None else 0
             file = _picture(row[self._image], self._folders, place)
-            yield _decoded(file, self._resolution, self._channels, place), int(label)
+            yield _decoded(file, self._resolution, self._channels, place), label
 
     def fingerprint(self) -> str:
         """Of where it comes from and the shape: its content is not known beforehand."""
@@ -204,6 +205,14 @@ def _labelled(rows: Any, path: str, image: str, label: str | None) -> str | None
 
 def _names(rows: Any, label: str) -> tuple[str, ...]:
     return tuple(getattr(rows.features[label], "names", None) or ())
+
+
+def _check_label(label: Any, names: Sequence[str], place: str) -> int:
+    """One that has a name: the library does not look at the labels of files.  Raises DataError."""
+    if not isinstance(label, int) or not 0 <= label < len(names):
+        fix = "mend the column, or --dataset.label none"
+        raise DataError(f"label {label} has no name: {len(names)} classes are named", at=place, fix=fix)
+    return label
 
 
 def _folders(path: str) -> tuple[Path, ...]:

@@ -3,7 +3,7 @@
     file,label                     {"labels": [["cats/1.png", 0], ["dogs/1.png", 1]]}         StyleGAN's dataset.json
     cats/1.png,cat                 {"cats/1.png": 0, "dogs/1.png": 1}
 
-A label is a number from 0 on, which is the class, or a name; names are numbered in their sorted order.
+A label is a number from 0 on, which is the class, or a name; names are numbered as "classes" lists them, else as they sort.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import io
 import json
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -80,7 +81,17 @@ def _read(content: bytes, place: str) -> tuple[dict[str, Any] | None, Sequence[s
         raise DataError("the labels are no list of [name, label] pairs", at=place, fix=f"give {FORMS}")
     if called is not None and not (isinstance(called, list) and all(isinstance(one, str) for one in called)):
         raise DataError("'classes' is no list of names", at=place, fix='give "classes": ["cat", "dog"], or leave it out')
+    _check_classes(called or (), place)
     return _unique(pairs, place), called or ()
+
+
+def _check_classes(called: Sequence[str], place: str) -> None:
+    """Raises DataError."""
+    if len(called) > MAX_CLASSES:
+        raise DataError(f"{len(called)} classes, at most {MAX_CLASSES}", at=place, fix="give fewer classes")
+    if twice := [name for name, count in Counter(called).items() if count > 1]:
+        what = printable(f"'classes' names {twice[0][:80]!r} twice")
+        raise DataError(what, at=place, fix="give each class a name of its own")
 
 
 def _rows(text: str, place: str) -> Iterable[tuple[Any, Any]]:
@@ -128,7 +139,10 @@ def _numbered(labels: Sequence[Any], called: Sequence[str], place: str) -> Label
             raise DataError(f"label {most} has no name: {len(called)} classes are named", at=place, fix="name every class")
         return Labels(tuple(labels), tuple(called) or tuple(map(str, range(most + 1))))
     if kinds == {str} and all(labels):
-        classes = tuple(sorted(set(labels)))
+        classes = tuple(called) or tuple(sorted(set(labels)))
+        if strange := sorted({*labels} - {*classes}):
+            what = printable(f"label {strange[0][:80]!r} is none of the {len(classes)} classes that are named")
+            raise DataError(what, at=place, fix="name every class")
         if len(classes) > MAX_CLASSES:
             raise DataError(f"{len(classes)} classes, at most {MAX_CLASSES}", at=place, fix="give fewer classes")
         numbers: Mapping[str, int] = {name: number for number, name in enumerate(classes)}

@@ -213,3 +213,15 @@ def test_a_file_that_was_written_anew_is_known_though_its_fingerprint_is_the_sam
 
     assert first.fingerprint() == again.fingerprint()
     assert first.written() != again.written() == HDF5(path=path).written() == pickle.loads(pickle.dumps(again)).written()
+
+
+def test_a_file_that_was_replaced_by_one_of_the_same_time_is_known(saved):
+    path = saved(images=IMAGES)
+    other = path.with_suffix(".other")
+    other.write_bytes(path.read_bytes())
+    for one in (path, other):
+        os.utime(one, ns=(1, 1))
+    first = HDF5(path=path).written()
+    other.replace(path)
+
+    assert HDF5(path=path).written() != first

@@ -217,3 +217,19 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
         huggingface(path="x")
     assert caught.value.fix == "pip install 'ganreg[hf]'"
     assert HuggingFace.__doc__
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_a_label_beyond_the_names_is_no_class(rows, datasets, tmp_path, streaming):
+    """The library looks at labels when it makes a data set, not at those of a file."""
+    pq = pytest.importorskip("pyarrow.parquet")
+    import pyarrow as pa
+
+    rows().to_parquet(str(tmp_path / "a.parquet"))
+    table = pq.read_table(tmp_path / "a.parquet")
+    place = table.schema.get_field_index("label")
+    table = table.set_column(place, table.schema.field("label"), pa.array([7, *LABELS[1:]], type=pa.int64()))
+    pq.write_table(table, tmp_path / "a.parquet")
+
+    with pytest.raises(DataError, match="label 7 has no name: 3 classes are named"):
+        list(huggingface(path=str(tmp_path / "a.parquet"), resolution=8, streaming=streaming))

@@ -436,6 +436,19 @@ def test_a_picture_that_was_written_anew_is_known_though_the_fingerprint_is_the_
     assert first.written() != again.written() == ImageFolder(path=tmp_path, resolution=8).written()
 
 
+def test_another_picture_of_the_same_size_and_time_is_known(tmp_path):
+    """As two archives of packed pictures are unpacked: all of one size, and of 1980."""
+    for shade in (9, 7):
+        Image.new("L", (8, 8), shade).save(tmp_path / f"{shade}.bmp")
+        os.utime(tmp_path / f"{shade}.bmp", ns=(1, 1))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "9.bmp").rename(tmp_path / "data" / "a.bmp")
+    first = ImageFolder(path=tmp_path / "data", resolution=8)
+    (tmp_path / "7.bmp").rename(tmp_path / "data" / "a.bmp")
+
+    assert ImageFolder(path=tmp_path / "data", resolution=8).written() != first.written()
+
+
 def test_pictures_that_are_left_out_have_no_time(tmp_path):
     for name in ("a.bmp", "b.bmp"):
         Image.new("L", (8, 8), 9).save(tmp_path / name)
@@ -444,3 +457,10 @@ def test_pictures_that_are_left_out_have_no_time(tmp_path):
 
     with pytest.warns(UserWarning, match="left out: aa.bmp"):
         assert ImageFolder(path=tmp_path, resolution=8, on_bad="skip").written() == alone
+
+
+def test_labels_at_the_home_of_nobody_are_told(paint, tmp_path):
+    Image.new("L", (8, 8), 9).save(tmp_path / "a.bmp")
+
+    with pytest.raises(DataError, match=r"the labels cannot be read: .*home"):
+        ImageFolder(path=tmp_path, resolution=8, labels="~nobody-at-all/labels.csv")

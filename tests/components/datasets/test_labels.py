@@ -116,3 +116,22 @@ def test_what_is_no_labels_is_told(said, place, what):
 
     assert caught.value.at == place
     assert caught.value.fix
+
+
+def test_names_are_numbered_as_the_file_names_its_classes():
+    said = {"classes": ["owl", "dog", "cat"], "labels": [[name, name[:3]] for name in NAMES]}
+
+    assert read(said) == ([2, 1, 1], ("owl", "dog", "cat"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "what"),
+    [
+        (["cat", "cat"], "'classes' names 'cat' twice"),
+        (["cat", "owl"], "label 'dog' is none of the 2 classes that are named"),
+        ([str(number) for number in range(70_000)], "70000 classes, at most 65536"),
+    ],
+)
+def test_classes_that_do_not_fit_the_labels_are_told(classes, what):
+    with pytest.raises(DataError, match=what):
+        read({"classes": classes, "labels": [[name, name[:3]] for name in NAMES]})

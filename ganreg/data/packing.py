@@ -22,7 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from PIL import Image
 
-from ganreg.components.datasets.files import Files
+from ganreg.components.datasets.files import Files, written
 from ganreg.components.datasets.fingerprint import fingerprint_of
 from ganreg.components.datasets.labels import Labels
 from ganreg.components.datasets.pictures import READING, read_square
@@ -87,7 +87,7 @@ def pack(plan: Plan, target: Path, *, processes: int = 1, force: bool = False, t
             durable.fail_point("rename")
             part.replace(target)
             durable.sync_directory(target.parent)
-        Path(f"{part}.lock").unlink(missing_ok=True)
+            Path(f"{part}.lock").unlink(missing_ok=True)
     except Timeout:
         raise RunBusyError("another process writes this archive", at=str(target), fix="wait for its end") from None
     except OSError as error:
@@ -238,12 +238,12 @@ def _forget_others(part: Path, target: Path) -> None:
         try:
             with FileLock(f"{other}.lock", timeout=0):
                 other.unlink(missing_ok=True)
-            Path(f"{other}.lock").unlink(missing_ok=True)
+                Path(f"{other}.lock").unlink(missing_ok=True)
         except Timeout:
             continue
 
 
-def _times(files: Files) -> list[int]:
-    """When each file was last written; an archive's own time for all."""
+def _times(files: Files) -> list[str]:
+    """When each file was last written, and which it is; an archive's own for all."""
     opened = files.root if files.root.is_file() else None
-    return [opened.stat().st_mtime_ns] if opened else [(files.root / name).stat().st_mtime_ns for name in files.sizes]
+    return [written(one.stat()) for one in ([opened] if opened else [files.root / name for name in files.sizes])]

@@ -118,8 +118,8 @@ def replace(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """As `replace`, for what is written piece by piece; an error in between leaves nothing.  Raises OSError."""
-    part = _part(path)
+    """As `replace`, for what is written piece by piece, also by several processes; an error leaves nothing.  Raises OSError."""
+    part = _own_part(path)
     handle = _opened(part)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -134,8 +134,28 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     sync_directory(path.parent)
 
 
+def _own_part(path: Path) -> Path:
+    """Where this process lets the new content grow; what killed ones left is gone."""
+    front = f".{path.name.lstrip('.')}."
+    for other in path.parent.iterdir():
+        pid = other.name.removeprefix(front).removesuffix(".part")
+        if other.name == f"{front}{pid}.part" and pid.isdecimal() and (int(pid) == os.getpid() or not _lives(int(pid))):
+            other.unlink(missing_ok=True)
+    return path.with_name(f"{front}{os.getpid()}.part")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
 def _part(path: Path) -> Path:
-    """Where the new content grows; what a killed process left there is gone."""
+    """Where the new content grows in a folder that one process owns; what a killed one left there is gone."""
     part = path.with_name(f".{path.name.lstrip('.')}.part")
     part.unlink(missing_ok=True)
     return part

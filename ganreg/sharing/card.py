@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any, Literal
 
 from ganreg import yamltext
@@ -193,8 +194,8 @@ def _short(value: Any) -> str:
 
 
 def _cell(text: Any) -> str:
-    """One cell of a table: no line and no cell ends in it."""
-    return " ".join(str(text).replace("|", "\\|").split())
+    """One cell of a table: no line and no cell ends in it, and no HTML begins."""
+    return " ".join(escape(str(text), quote=False).replace("|", "\\|").split())
 
 
 def _fenced(language: str, text: str) -> str:

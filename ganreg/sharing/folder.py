@@ -119,7 +119,8 @@ def write(made: Export, out: Path, *, force: bool = False) -> None:
     try:
         if is_file(out, made.form):
             out.parent.mkdir(parents=True, exist_ok=True)
-            durable.replace(out, made.files[made.main])
+            with durable.replacing(out) as file:
+                file.write(made.files[made.main])
         else:
             put(made.files, out)
     except OSError as error:

@@ -91,11 +91,28 @@ def fetch(repository: str, out: Path, *, revision: str | None = None, force: boo
     """Fetch the files of one commit into `out` -> the commit.
 
     Until every digest is right they lie in `.NAME.part` beside it, which the next try goes on from.
-    Raises HubError, RunExistsError, StorageError, MissingExtraError.
+    Raises HubError, RunExistsError, RunBusyError, StorageError, MissingExtraError.
     """
     hub = _library("ganreg pull")
     folder.check_target(out, "safetensors", force=force)
     part = out.with_name(f".{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with placing.alone(out):
+            commit = _fetch_commit(hub, repository, part, revision)
+            for name in placing.others(part):  # the library's notes, and what a try for another repository left
+                path = part / name
+                path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
+            placing.take_place(part, out)
+    except OSError as error:
+        raise StorageError(
+            f"the folder cannot be written: {error.strerror or error}", at=str(out), fix="give another --out"
+        ) from error
+    return commit
+
+
+def _fetch_commit(hub: ModuleType, repository: str, part: Path, revision: str | None) -> str:
+    """All files of it, each as the manifest says -> the commit.  Raises HubError."""
     with _told(hub, repository, doing="fetching"):
         commit = str(_api(hub).model_info(repository, revision=revision).sha)
 
@@ -106,15 +123,6 @@ def fetch(repository: str, out: Path, *, revision: str | None = None, force: boo
             return part / name
 
         _fetch_into(part, get, hub, repository)
-    try:
-        for name in placing.others(part):  # the library's notes, and what a try for another repository left
-            path = part / name
-            path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
-        placing.take_place(part, out)
-    except OSError as error:
-        raise StorageError(
-            f"the folder cannot be written: {error.strerror or error}", at=str(out), fix="give another --out"
-        ) from error
     return commit
 
 

@@ -45,16 +45,15 @@ def check(out: Path, *, force: bool) -> None:
 def alone(out: Path) -> Iterator[None]:
     """Nobody else writes there meanwhile: two would share the hidden folder.  Raises RunBusyError, OSError."""
     place = out.with_name(f".{out.name}.lock")
-    lock = FileLock(place, timeout=0)
     try:
-        lock.acquire()
+        lock = FileLock(place, timeout=0).acquire()
     except Timeout:
         raise RunBusyError("another process writes this export", at=str(out), fix="wait for its end") from None
-    try:
-        yield
-    finally:
-        lock.release()
-        place.unlink(missing_ok=True)
+    with lock:
+        try:
+            yield
+        finally:
+            place.unlink(missing_ok=True)  # before the release: whoever opened it meanwhile sees that it has no name
 
 
 def take_place(part: Path, out: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ganreg.cli.sample import _class
+from ganreg.errors import UsageError
 from ganreg.pictures import MARGIN
 
 from .conftest import Run
@@ -203,6 +204,13 @@ def test_a_name_that_no_class_has_is_told_the_nearest(run: Run, pets: Path):
 
     assert ran.status == 2
     assert "there is no class 'dog'. Did you mean 'dogs'? Known: cats, dogs\n" in ran.err
+
+
+def test_a_name_in_two_lines_is_told_in_one():
+    with pytest.raises(UsageError) as told:
+        _class("dog", ("cats\nand\tkittens", "dogs"))
+
+    assert told.value.what.endswith("Known: cats\\nand\\tkittens, dogs")
 
 
 def test_an_export_keeps_the_names(run: Run, pets: Path):

@@ -259,3 +259,15 @@ def test_a_link_in_the_place_of_the_part_is_not_followed(photos, tmp_path):
     with pytest.raises(StorageError, match="the archive cannot be written"):
         pack(plan, tmp_path / "out.zip")
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_part_of_pictures_that_were_replaced_at_their_old_time_is_not_gone_on_with(tmp_path):
+    folder = messy(tmp_path / "photos", 4, 16, bad=False)
+    before = planned(folder).digest()
+    path = folder / next(iter(planned(folder).files.sizes))
+    status, content = path.stat(), path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[::-1])
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert planned(folder).digest() != before

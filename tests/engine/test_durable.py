@@ -76,6 +76,43 @@ def test_what_broke_off_leaves_the_old_content_and_no_file_of_its_own(tmp_path: 
     assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("a", "old")]
 
 
+def test_two_processes_that_write_one_file_take_turns_to_be_whole(tmp_path: Path):
+    program = """
+import sys, time; from pathlib import Path; from ganreg.engine import durable
+with durable.replacing(Path("a")) as file:
+    file.write(b"theirs, half"); file.flush()
+    print("half", flush=True); sys.stdin.read()
+    file.write(b" and whole")
+"""
+    other = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"half\n"
+        with durable.replacing(tmp_path / "a") as file:
+            file.write(b"ours")
+        ours = (tmp_path / "a").read_bytes()
+        other.communicate(timeout=60)
+    finally:
+        other.kill()
+        other.wait()
+
+    assert (ours, other.returncode) == (b"ours", 0)
+    assert (tmp_path / "a").read_bytes() == b"theirs, half and whole"
+    assert [one.name for one in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_killed_processes_left_is_gone_and_nothing_else(tmp_path: Path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait(timeout=60)
+    for name in (f".a.{gone.pid}.part", f".a.{os.getpid()}.part", f".a.{os.getppid()}.part", ".a.mine.part", ".a..part"):
+        (tmp_path / name).write_text("")
+
+    with durable.replacing(tmp_path / "a") as file:
+        file.write(b"new")
+
+    assert {one.name for one in tmp_path.iterdir()} == {"a", ".a..part", f".a.{os.getppid()}.part", ".a.mine.part"}
+
+
 @pytest.mark.parametrize(
     ("of_directory", "umask", "of_file"),
     [

@@ -55,6 +55,15 @@ def test_it_tells_data_steps_and_settings():
     assert settings["loss"] == {"name": "bce"}
 
 
+def test_no_html_begins_in_a_name():
+    told = card(
+        about(conditional=True, class_names=("<script>alert(1)</script>", "a|b & c"), label_shares=(0.5, 0.5)), "safetensors"
+    )
+
+    assert "0 &lt;script&gt;alert(1)&lt;/script&gt;, 1 a\\|b &amp; c" in told
+    assert "<script>" not in told
+
+
 def test_a_folder_of_pictures_is_told_by_its_last_name():
     assert "trained on photos" in card(about(training={"dataset": {"name": "image-folder", "path": "photos"}}), "onnx")
     assert "# dcgan\n" in card(about(training={}), "onnx")

@@ -12,8 +12,8 @@ import torch
 import ganreg
 from ganreg.assembly import exported
 from ganreg.assembly.load import Trained
-from ganreg.errors import CheckpointError, HubError, MissingExtraError, RunExistsError, UsageError
-from ganreg.sharing import folder
+from ganreg.errors import CheckpointError, HubError, MissingExtraError, RunBusyError, RunExistsError, UsageError
+from ganreg.sharing import folder, placing
 from ganreg.sharing import hub as ours
 
 from .fake_hub import Hub, Repository
@@ -213,6 +213,15 @@ def test_a_folder_that_is_there_stays_unless_forced(hub: Hub, trained: Trained, 
     ours.fetch(NAME, tmp_path / "got", force=True)
 
     assert (tmp_path / "got" / "mine.txt").read_text() == "precious"
+
+
+def test_two_at_once_do_not_mix(hub: Hub, trained: Trained, tmp_path: Path):
+    published(hub, trained)
+    with placing.alone(tmp_path / "got"), pytest.raises(RunBusyError, match="another process writes this export"):
+        ours.fetch(NAME, tmp_path / "got")
+    ours.fetch(NAME, tmp_path / "got")
+
+    assert [path.name for path in tmp_path.iterdir() if "got" in path.name] == ["got"]
 
 
 def test_whoever_is_not_logged_in_is_told_how(hub: Hub, monkeypatch: pytest.MonkeyPatch):

@@ -108,7 +108,7 @@ def class_numbers(labels: np.ndarray, count: int, place: str) -> tuple[Tensor, t
     refuse_other_counts(labels.shape, count, place)
     labels = labels.reshape(count)
     if labels.dtype.kind in "US":
-        called, found = np.unique(labels.astype(str), return_inverse=True)
+        called, found = np.unique(_texts(labels, place), return_inverse=True)
         classes = tuple(called.tolist())
     elif labels.dtype.kind in "iu":
         least, most = (int(labels.min()), int(labels.max())) if count else (0, 0)
@@ -121,6 +121,14 @@ def class_numbers(labels: np.ndarray, count: int, place: str) -> tuple[Tensor, t
     if len(classes) > MAX_CLASSES:
         raise DataError(f"{len(classes)} classes, at most {MAX_CLASSES}", at=place, fix="give fewer classes")
     return torch.from_numpy(found.astype(np.int64)), classes
+
+
+def _texts(labels: np.ndarray, place: str) -> np.ndarray:
+    """Names as they are, or as UTF-8 in bytes.  Raises DataError."""
+    try:
+        return labels if labels.dtype.kind == "U" else np.char.decode(labels, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"a label is no text in UTF-8: {error.reason}", at=place, fix="store names as text") from error
 
 
 def named(held: list[str], name: str, path: Path) -> str:

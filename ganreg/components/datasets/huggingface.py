@@ -80,9 +80,10 @@ class HuggingFace:
         self.classes: tuple[str, ...] = ()
         self.labels = torch.zeros(len(rows), dtype=torch.int64)
         if label is not None:
-            self.labels, self.classes = class_numbers(np.asarray(rows[label][:]), len(rows), f"{place}: {label}")
+            column = f"{place}: {label}"
+            self.labels, self.classes = class_numbers(_array(rows[label][:], column), len(rows), column)
             self.classes = _names(rows, label) or self.classes
-            _check_label(int(self.labels.max()) if len(rows) else 0, self.classes, f"{place}: {label}")
+            _check_label(int(self.labels.max()) if len(rows) else 0, self.classes, column)
         self.spec = DataSpec((channels, resolution, resolution), len(self.classes), (-1.0, 1.0))
 
     def __len__(self) -> int:
@@ -205,6 +206,15 @@ def _labelled(rows: Any, path: str, image: str, label: str | None) -> str | None
 
 def _names(rows: Any, label: str) -> tuple[str, ...]:
     return tuple(getattr(rows.features[label], "names", None) or ())
+
+
+def _array(labels: Any, place: str) -> np.ndarray:
+    """The column as one array.  Raises DataError where its cells have several lengths."""
+    try:
+        return np.asarray(labels)
+    except ValueError as error:
+        fix = "name a column of one label each, or --dataset.label none"
+        raise DataError("the labels are lists of several lengths", at=place, fix=fix) from error
 
 
 def _check_label(label: Any, names: Sequence[str], place: str) -> int:

@@ -89,6 +89,8 @@ def test_labels_are_numbers_or_names():
     found, classes = class_numbers(np.array([[b"dog"], [b"cat"], [b"dog"]]), 3, "x")
     assert (found.tolist(), classes) == ([1, 0, 1], ("cat", "dog"))
     assert found.dtype == torch.int64
+    assert class_numbers(np.array(["hüh", "hott"]).astype("U4"), 2, "x")[1] == ("hott", "hüh")
+    assert class_numbers(np.array(["hüh".encode(), b"hott"]), 2, "x")[1] == ("hott", "hüh")
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,7 @@ def test_labels_are_numbers_or_names():
         (np.array([0, 2**40, 1]), "got 0 to 1099511627776"),
         (np.zeros(3), "labels must be whole numbers or names, got float64"),
         (np.zeros(3, bool), "got bool"),
+        (np.array(["hüh".encode("latin-1"), b"hott", b"a"]), "a label is no text in UTF-8"),
     ],
 )
 def test_what_is_no_labels_is_refused(labels, what):

@@ -233,3 +233,12 @@ def test_a_label_beyond_the_names_is_no_class(rows, datasets, tmp_path, streamin
 
     with pytest.raises(DataError, match="label 7 has no name: 3 classes are named"):
         list(huggingface(path=str(tmp_path / "a.parquet"), resolution=8, streaming=streaming))
+
+
+def test_labels_of_several_lengths_are_no_labels(rows, datasets, tmp_path):
+    table = rows().remove_columns("label").add_column("label", [[0], [0, 1]] * (len(LABELS) // 2) + [[1]] * (len(LABELS) % 2))
+    table.to_parquet(str(tmp_path / "a.parquet"))
+
+    with pytest.raises(DataError, match="the labels are lists of several lengths") as told:
+        huggingface(path=str(tmp_path / "a.parquet"), resolution=8)
+    assert told.value.at.endswith("a.parquet, train: label")

@@ -498,3 +498,29 @@ def test_a_recipe_that_nobody_asked_for_is_left_out_for_other_data_and_for_anoth
 
     assert (own.recipe, other.recipe, asked.recipe) == ("digits-conditional", None, "dcgan")
     assert (pair.recipe, odd.recipe) == ("digits-conditional", None)
+
+
+def test_the_recipe_that_comes_along_is_the_plugins_own_also_where_a_built_in_one_has_its_name(plugin, tmp_path):
+    recipe = tmp_path / "acme.yaml"
+    recipe.write_text("generator: {name: acme, latent_dim: 3}\nsteps: 7\n")
+    plugin("acme", ACME.format(name="grid25", path=str(recipe)))
+
+    config = resolved("generator: acme", recipe=True)
+
+    assert config.recipe == "ganreg-acme:grid25"
+    assert (config.plain()["steps"], config.plain()["generator"]["latent_dim"]) == (7, 3)
+
+
+ACME = """
+import ganreg
+from pathlib import Path
+from ganreg.contracts import Component, Recipe
+
+@ganreg.hookimpl
+def ganreg_components():
+    yield Component("generator", "acme", "ganreg.components.generators.mlp:MLPGenerator", "A network.")
+
+@ganreg.hookimpl
+def ganreg_recipes():
+    yield Recipe("{name}", Path("{path}"), "Words.", default_for="acme")
+"""

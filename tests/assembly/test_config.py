@@ -511,6 +511,26 @@ def test_the_recipe_that_comes_along_is_the_plugins_own_also_where_a_built_in_on
     assert (config.plain()["steps"], config.plain()["generator"]["latent_dim"]) == (7, 3)
 
 
+def test_what_a_recipe_that_comes_along_says_of_its_generator_holds_by_whatever_name_this_is_called():
+    bare, said = (plain(f"generator: {name}", recipe=True) for name in ("dcgan", "ganreg:dcgan"))
+
+    assert said["generator"] == {**bare["generator"], "name": "ganreg:dcgan"}
+    assert said["generator"]["conditioning"] == said["discriminator"]["conditioning"] == "concat"
+
+
+def test_data_and_a_discriminator_that_a_recipe_leaves_to_the_defaults_may_be_said(plugin, tmp_path):
+    recipe = tmp_path / "acme.yaml"
+    recipe.write_text("steps: 7\n")
+    plugin("acme", ACME.format(name="acme-small", path=str(recipe)))
+
+    steps = [
+        plain(f"generator: acme\n{more}", recipe=True)["steps"]
+        for more in ("", "dataset: digits", "discriminator: dcgan", "discriminator: mlp")
+    ]
+
+    assert steps == [7, 7, 7, DEFAULT_STEPS]
+
+
 ACME = """
 import ganreg
 from pathlib import Path

@@ -73,9 +73,9 @@ def _depends_on_labels(network: nn.Module, role: str, spec: DataSpec) -> bool:
     """Whether its answer to one input is another for another class, or is a class.  The network is used up."""
     network.eval()
     for parameter in network.parameters():
-        weighs = parameter.is_floating_point() and parameter.numel() > 0
-        if weighs and bool((parameter == parameter.flatten()[0]).all()):  # what starts at zero hides what comes before it
-            parameter.normal_(std=0.1)
+        if parameter.is_floating_point() and parameter.numel() > 0:  # what starts at 0, or as 1 for each class, hides a class
+            most = float(parameter.abs().max())
+            parameter.add_(torch.randn_like(parameter), alpha=0.1 * most or 0.1)
     player = Player(network, role=role, num_classes=spec.num_classes)
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     inputs = torch.randn(2, *((player.latent_dim,) if role == "generator" else spec.shape), device=device)

@@ -245,3 +245,37 @@ def test_weights_that_are_none_or_whole_numbers_are_no_reason_to_fail():
     gan.generator.register_parameter("count", nn.Parameter(torch.ones(2, dtype=torch.int64), requires_grad=False))
 
     check_classes(gan, IMAGES)
+
+
+class ByClass(nn.Module):
+    """Points, normalised; the class says their gain, at first 1, and their shift, at first 0."""
+
+    latent_dim = 4
+
+    def __init__(self, depth: int = 1) -> None:
+        super().__init__()
+        self.by_class = nn.Embedding(3, 8)
+        self.by_class.weight.data[:, :4] = 1.0
+        self.by_class.weight.data[:, 4:] = 0.0
+        blocks = [nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)) for _ in range(depth)]
+        self.layers = nn.Sequential(*blocks, nn.Linear(4, 2))
+
+    def forward(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        gain, shift = self.by_class(labels).chunk(2, 1)
+        return self.layers(gain * z + shift)
+
+
+class JudgesByClass(ByClass):
+    def __init__(self) -> None:
+        super().__init__()
+        nn.init.normal_(self.by_class.weight)
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return super().forward(torch.cat([x, x], 1), labels)
+
+
+@pytest.mark.parametrize("depth", [1, 20])
+def test_gains_and_shifts_that_begin_alike_for_each_class_and_many_norms_hide_no_class(depth: int):
+    torch.manual_seed(0)
+
+    check_classes(GAN(ByClass(depth), JudgesByClass()), DataSpec((2,), num_classes=3))

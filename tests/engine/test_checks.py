@@ -279,3 +279,28 @@ def test_gains_and_shifts_that_begin_alike_for_each_class_and_many_norms_hide_no
     torch.manual_seed(0)
 
     check_classes(GAN(ByClass(depth), JudgesByClass()), DataSpec((2,), num_classes=3))
+
+
+class OnlyInTraining(Discriminator):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert self.training
+        return super().forward(x)
+
+
+class OwnNoise(Generator):
+    rng = torch.Generator()
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return super().forward(z + torch.randn(z.shape, generator=self.rng))
+
+
+@pytest.mark.parametrize("pair", [(ByClass, OnlyInTraining), (OwnNoise, Discriminator)])
+def test_a_network_that_cannot_be_asked_for_the_class_is_no_cause_for_a_word(pair: tuple[type[nn.Module], type[nn.Module]]):
+    generator, discriminator = pair
+
+    check_classes(GAN(generator(), discriminator()), DataSpec((2,), num_classes=3))
+
+
+def test_a_network_of_fewer_classes_than_the_data_has_is_refused():
+    with pytest.raises(MismatchError, match="the generator cannot take latents"):
+        check_fit(GAN(ByClass(), JudgesByClass()), DataSpec((2,), num_classes=4))

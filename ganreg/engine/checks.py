@@ -51,14 +51,18 @@ def check_fit(gan: GAN, spec: DataSpec) -> None:
             raise _misfit(f"the discriminator must give logits [N, …] for N samples, for 2 it gave {shape}")
 
 
-def check_classes(gan: GAN, spec: DataSpec) -> None:
-    """Warn where one network is told the classes and the other is not: what the one knows, the other cannot learn."""
+def check_classes(gan: GAN, spec: DataSpec, regularizers: Sequence[Regularizer] = ()) -> None:
+    """Warn where one network is told the classes and the other is not: what the one knows, the other cannot learn.
+
+    Class logits of D ask for a class where a penalty of G reads what D answers.
+    """
     if spec.num_classes < 2:
         return
+    read = any(one.network != "discriminator" and getattr(one, "shares_forward", False) for one in regularizers)
     with torch.random.fork_rng(), torch.no_grad():
         try:
             told = {
-                role: _depends_on_labels(_copy(network, role), role, spec)
+                role: _depends_on_labels(_copy(network, role), role, spec, read=read)
                 for role, network in (("generator", gan.generator), ("discriminator", gan.discriminator))
             }
         except Exception:  # one that runs in training alone, or never two labels alike, need be no worse for it
@@ -70,12 +74,12 @@ def check_classes(gan: GAN, spec: DataSpec) -> None:
         ("discriminator", "generator", "a fake is judged by a class that its maker was never told"),
     ):
         if told[role] and not told[other]:
-            advice = "set `conditioning` of both networks, or of neither to 'none'"
+            advice = "set `conditioning` of both networks, or of neither to 'none'; class logits want a penalty that reads them"
             warnings.warn(f"the {role} is told the classes, the {other} is not: {harm}; {advice}", stacklevel=2)
 
 
-def _depends_on_labels(network: nn.Module, role: str, spec: DataSpec) -> bool | None:
-    """Whether its answer to one input is another for another class, or is a class.  The network is used up.
+def _depends_on_labels(network: nn.Module, role: str, spec: DataSpec, *, read: bool) -> bool | None:
+    """Whether its answer to one input is another for another class, or is a class that is read.  The network is used up.
 
     None where its answer is another for the same class, too.
     """
@@ -91,7 +95,7 @@ def _depends_on_labels(network: nn.Module, role: str, spec: DataSpec) -> bool | 
     for number in (0, 0, spec.num_classes - 1):
         torch.manual_seed(0)  # for those that draw noise
         answers.append(player(inputs, torch.full((2,), number, device=device)))
-    if getattr(answers[0], "class_logits", None) is not None:
+    if read and getattr(answers[0], "class_logits", None) is not None:
         return True
     once, again, other = (torch.nan_to_num(getattr(answer, "logits", answer)) for answer in answers)
     return not torch.equal(once, other) if torch.equal(once, again) else None

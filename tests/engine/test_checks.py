@@ -217,7 +217,7 @@ def test_a_pair_of_which_both_or_neither_is_told_the_classes_is_no_cause_for_a_w
     gan = conditioned(*pair)
     before, drawn = (bits(gan.generator), bits(gan.discriminator)), torch.get_rng_state()
 
-    check_classes(gan, IMAGES)  # a warning would be an error here
+    check_classes(gan, IMAGES, [Reads()])  # a warning would be an error here
 
     assert (bits(gan.generator), bits(gan.discriminator)) == before
     assert torch.equal(torch.get_rng_state(), drawn)
@@ -226,13 +226,20 @@ def test_a_pair_of_which_both_or_neither_is_told_the_classes_is_no_cause_for_a_w
 @pytest.mark.parametrize("conditioning", ["projection", "concat", "acgan"])
 def test_a_discriminator_alone_that_is_told_the_classes_is_warned_of(conditioning: str):
     with pytest.warns(UserWarning, match="the discriminator is told the classes, the generator is not: a fake is judged by"):
-        check_classes(conditioned("none", conditioning), IMAGES)
+        check_classes(conditioned("none", conditioning), IMAGES, [Reads()])
 
 
 @pytest.mark.parametrize("conditioning", ["conditional-bn", "concat"])
 def test_a_generator_alone_that_is_told_the_classes_is_warned_of(conditioning: str):
     with pytest.warns(UserWarning, match="the generator is told the classes, the discriminator is not: nothing asks for"):
         check_classes(conditioned(conditioning, "none"), IMAGES)
+
+
+def test_class_logits_that_no_penalty_reads_ask_for_no_class():
+    of_d = type("OfD", (Reads,), {"network": "discriminator"})()
+
+    with pytest.warns(UserWarning, match="nothing asks for the right class.* class logits want a penalty that reads them"):
+        check_classes(conditioned("concat", "acgan"), IMAGES, [of_d])
 
 
 def test_without_classes_in_the_data_nobody_is_asked():

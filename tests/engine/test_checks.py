@@ -311,3 +311,13 @@ def test_a_network_that_cannot_be_asked_for_the_class_is_no_cause_for_a_word(pai
 def test_a_network_of_fewer_classes_than_the_data_has_is_refused():
     with pytest.raises(MismatchError, match="the generator cannot take latents"):
         check_fit(GAN(ByClass(), JudgesByClass()), DataSpec((2,), num_classes=4))
+
+
+class NoisyByClass(ByClass):
+    def forward(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return super().forward(z + torch.randn_like(z), labels)
+
+
+def test_noise_of_the_shared_stream_hides_no_class():
+    with pytest.warns(UserWarning, match="the generator is told the classes, the discriminator is not"):
+        check_classes(GAN(NoisyByClass(), Discriminator()), DataSpec((2,), num_classes=3))

@@ -145,13 +145,16 @@ class Registry:
         return Part(offer.record, offer.plugin, factory, model, name)
 
     def default_recipe(self, name: str) -> str | None:
-        """The recipe that is the default for the generator of this name, if who offers the generator offers one."""
+        """What finds the recipe that is the default for the generator of this name: the first that who offers it offers."""
         generators = _named([offer for offer in self._components if offer.record.kind == "generator"], name)
         owners = [offer.plugin for offer in generators]
         first = next((plugin for plugin in owners if plugin.name == "builtin"), owners[0] if len(owners) == 1 else None)
         bare = name.rpartition(":")[2]
         mine = (offer.record.name for offer in self._recipes if offer.plugin is first and offer.record.default_for == bare)
-        return next(mine, None)
+        recipe = next(mine, None)
+        if first is None or recipe is None or len(_named(self._recipes, recipe)) == 1:
+            return recipe
+        return f"{first.distribution}:{recipe}"
 
     def recipe(self, name: str) -> Recipe:
         """Find a recipe by name or `distribution:name`.

@@ -188,7 +188,8 @@ def _stacked(layers: Sequence[Document], registry: Registry) -> tuple[list[Docum
     layers = [_normal(layer) for layer in layers]
     recipe, inferred = _recipe(layers, registry)
     if recipe is not None:
-        layers = [_normal(yamltext.read(registry.recipe(recipe).path)), *layers]
+        own = _normal(yamltext.read(registry.recipe(recipe).path))
+        layers = [_of_generator(own, layers) if inferred else own, *layers]
     return [Document(DEFAULTS, "defaults"), *layers], recipe, inferred
 
 
@@ -254,16 +255,25 @@ def _recipe(layers: Sequence[Document], registry: Registry) -> tuple[str | None,
         return said[-1], []
     name = _single("generator", [Document(DEFAULTS), *layers]).name
     recipe = registry.default_recipe(name) if isinstance(name, str) else None
-    if recipe is None or not _same_parts(registry.recipe(recipe), layers):
+    if recipe is None or not _same_parts(registry.recipe(recipe), layers, registry):
         return None, []
     return recipe, [f"recipe: {recipe}"]
 
 
-def _same_parts(recipe: Recipe, layers: Sequence[Document]) -> bool:
+def _same_parts(recipe: Recipe, layers: Sequence[Document], registry: Registry) -> bool:
     """A recipe that nobody asked for is tuned to its data and its pair; for others the defaults are the better guess."""
-    own = [yamltext.read(recipe.path)]
+    single, _ = _singles([Document(DEFAULTS), _normal(yamltext.read(recipe.path))], registry)
     asked = {key: _single(key, layers).name for key in ("dataset", "discriminator")}
-    return all(name is None or name == _single(key, own).name for key, name in asked.items())
+    return all(name is None or name == single[key].name for key, name in asked.items())
+
+
+def _of_generator(recipe: Document, layers: Sequence[Document]) -> Document:
+    """A recipe that came along, its generator called as the layers call it, bare or `distribution:name`."""
+    called, own = _single("generator", layers).name, _single("generator", [recipe])
+    names = [name.rpartition(":")[2] for name in (called, own.name) if isinstance(name, str)]
+    if len(names) < 2 or names[0] != names[1]:
+        return recipe
+    return replace(recipe, values={**recipe.values, "generator": {"name": called, **own.values}})
 
 
 def _single(key: str, layers: Sequence[Document]) -> _Chosen:

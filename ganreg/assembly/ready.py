@@ -119,9 +119,9 @@ def ready(
         settings = replace(settings, init_from=str(path))  # a run that repeats this one takes the same
     config = {**config, **{name: getattr(settings, name) for name in (*DECIDED, "init_from")}}
     check_fit(parts.gan, parts.source.spec)
-    check_classes(parts.gan, parts.source.spec)
     check_loss(parts.loss)
     check_regularizers(parts.regularizers, parts.gan.generator)
+    check_classes(parts.gan, parts.source.spec, parts.regularizers)
     check_joining(parts.regularizers, parts.gan, parts.source.spec)
     layout = torch.channels_last if settings.channels_last == "on" else torch.preserve_format
     for network in parts.gan:

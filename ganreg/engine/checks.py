@@ -30,7 +30,7 @@ def check_fit(gan: GAN, spec: DataSpec) -> None:
     with torch.random.fork_rng(), torch.no_grad():
         generator, discriminator = _copy(gan.generator, "generator"), _copy(gan.discriminator, "discriminator")
         device = next((p.device for p in generator.parameters()), torch.device("cpu"))
-        labels = torch.zeros(2, dtype=torch.int64, device=device)
+        labels = torch.tensor([0, max(spec.num_classes - 1, 0)], device=device)
         maker = Player(generator, role="generator", num_classes=spec.num_classes)
         judge = Player(discriminator, role="discriminator", num_classes=spec.num_classes)
         try:
@@ -51,41 +51,54 @@ def check_fit(gan: GAN, spec: DataSpec) -> None:
             raise _misfit(f"the discriminator must give logits [N, …] for N samples, for 2 it gave {shape}")
 
 
-def check_classes(gan: GAN, spec: DataSpec) -> None:
-    """Warn where one network is told the classes and the other is not: what the one knows, the other cannot learn."""
+def check_classes(gan: GAN, spec: DataSpec, regularizers: Sequence[Regularizer] = ()) -> None:
+    """Warn where one network is told the classes and the other is not: what the one knows, the other cannot learn.
+
+    Class logits of D ask for a class where a penalty of G reads what D answers.
+    """
     if spec.num_classes < 2:
         return
+    read = any(one.network != "discriminator" and getattr(one, "shares_forward", False) for one in regularizers)
     with torch.random.fork_rng(), torch.no_grad():
-        told = {
-            role: _depends_on_labels(_copy(network, role), role, spec)
-            for role, network in (("generator", gan.generator), ("discriminator", gan.discriminator))
-        }
+        try:
+            told = {
+                role: _depends_on_labels(_copy(network, role), role, spec, read=read)
+                for role, network in (("generator", gan.generator), ("discriminator", gan.discriminator))
+            }
+        except Exception:  # one that runs in training alone, or never two labels alike, need be no worse for it
+            return
+    if None in told.values():
+        return
     for role, other, harm in (
         ("generator", "discriminator", "nothing asks for the right class, so that its samples need not be of it"),
         ("discriminator", "generator", "a fake is judged by a class that its maker was never told"),
     ):
         if told[role] and not told[other]:
-            advice = "set `conditioning` of both networks, or of neither to 'none'"
+            advice = "set `conditioning` of both networks, or of neither to 'none'; class logits want a penalty that reads them"
             warnings.warn(f"the {role} is told the classes, the {other} is not: {harm}; {advice}", stacklevel=2)
 
 
-def _depends_on_labels(network: nn.Module, role: str, spec: DataSpec) -> bool:
-    """Whether its answer to one input is another for another class, or is a class.  The network is used up."""
+def _depends_on_labels(network: nn.Module, role: str, spec: DataSpec, *, read: bool) -> bool | None:
+    """Whether its answer to one input is another for another class, or is a class that is read.  The network is used up.
+
+    None where its answer is another for the same class, too.
+    """
     network.eval()
     for parameter in network.parameters():
-        weighs = parameter.is_floating_point() and parameter.numel() > 0
-        if weighs and bool((parameter == parameter.flatten()[0]).all()):  # what starts at zero hides what comes before it
-            parameter.normal_(std=0.1)
+        if parameter.is_floating_point() and parameter.numel() > 0:  # what starts at 0, or as 1 for each class, hides a class
+            most = float(parameter.abs().max())
+            parameter.add_(torch.randn_like(parameter), alpha=0.1 * most or 0.1)
     player = Player(network, role=role, num_classes=spec.num_classes)
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     inputs = torch.randn(2, *((player.latent_dim,) if role == "generator" else spec.shape), device=device)
     answers = []
-    for number in (0, spec.num_classes - 1):
+    for number in (0, 0, spec.num_classes - 1):
         torch.manual_seed(0)  # for those that draw noise
         answers.append(player(inputs, torch.full((2,), number, device=device)))
-    if getattr(answers[0], "class_logits", None) is not None:
+    if read and getattr(answers[0], "class_logits", None) is not None:
         return True
-    return not torch.equal(*(torch.nan_to_num(getattr(answer, "logits", answer)) for answer in answers))
+    once, again, other = (torch.nan_to_num(getattr(answer, "logits", answer)) for answer in answers)
+    return not torch.equal(once, other) if torch.equal(once, again) else None
 
 
 def check_joining(regularizers: Sequence[Regularizer], gan: GAN, spec: DataSpec) -> None:

@@ -498,3 +498,49 @@ def test_a_recipe_that_nobody_asked_for_is_left_out_for_other_data_and_for_anoth
 
     assert (own.recipe, other.recipe, asked.recipe) == ("digits-conditional", None, "dcgan")
     assert (pair.recipe, odd.recipe) == ("digits-conditional", None)
+
+
+def test_the_recipe_that_comes_along_is_the_plugins_own_also_where_a_built_in_one_has_its_name(plugin, tmp_path):
+    recipe = tmp_path / "acme.yaml"
+    recipe.write_text("generator: {name: acme, latent_dim: 3}\nsteps: 7\n")
+    plugin("acme", ACME.format(name="grid25", path=str(recipe)))
+
+    config = resolved("generator: acme", recipe=True)
+
+    assert config.recipe == "ganreg-acme:grid25"
+    assert (config.plain()["steps"], config.plain()["generator"]["latent_dim"]) == (7, 3)
+
+
+def test_what_a_recipe_that_comes_along_says_of_its_generator_holds_by_whatever_name_this_is_called():
+    bare, said = (plain(f"generator: {name}", recipe=True) for name in ("dcgan", "ganreg:dcgan"))
+
+    assert said["generator"] == {**bare["generator"], "name": "ganreg:dcgan"}
+    assert said["generator"]["conditioning"] == said["discriminator"]["conditioning"] == "concat"
+
+
+def test_data_and_a_discriminator_that_a_recipe_leaves_to_the_defaults_may_be_said(plugin, tmp_path):
+    recipe = tmp_path / "acme.yaml"
+    recipe.write_text("steps: 7\n")
+    plugin("acme", ACME.format(name="acme-small", path=str(recipe)))
+
+    steps = [
+        plain(f"generator: acme\n{more}", recipe=True)["steps"]
+        for more in ("", "dataset: digits", "discriminator: dcgan", "discriminator: mlp")
+    ]
+
+    assert steps == [7, 7, 7, DEFAULT_STEPS]
+
+
+ACME = """
+import ganreg
+from pathlib import Path
+from ganreg.contracts import Component, Recipe
+
+@ganreg.hookimpl
+def ganreg_components():
+    yield Component("generator", "acme", "ganreg.components.generators.mlp:MLPGenerator", "A network.")
+
+@ganreg.hookimpl
+def ganreg_recipes():
+    yield Recipe("{name}", Path("{path}"), "Words.", default_for="acme")
+"""

@@ -217,7 +217,7 @@ def test_a_pair_of_which_both_or_neither_is_told_the_classes_is_no_cause_for_a_w
     gan = conditioned(*pair)
     before, drawn = (bits(gan.generator), bits(gan.discriminator)), torch.get_rng_state()
 
-    check_classes(gan, IMAGES)  # a warning would be an error here
+    check_classes(gan, IMAGES, [Reads()])  # a warning would be an error here
 
     assert (bits(gan.generator), bits(gan.discriminator)) == before
     assert torch.equal(torch.get_rng_state(), drawn)
@@ -226,13 +226,20 @@ def test_a_pair_of_which_both_or_neither_is_told_the_classes_is_no_cause_for_a_w
 @pytest.mark.parametrize("conditioning", ["projection", "concat", "acgan"])
 def test_a_discriminator_alone_that_is_told_the_classes_is_warned_of(conditioning: str):
     with pytest.warns(UserWarning, match="the discriminator is told the classes, the generator is not: a fake is judged by"):
-        check_classes(conditioned("none", conditioning), IMAGES)
+        check_classes(conditioned("none", conditioning), IMAGES, [Reads()])
 
 
 @pytest.mark.parametrize("conditioning", ["conditional-bn", "concat"])
 def test_a_generator_alone_that_is_told_the_classes_is_warned_of(conditioning: str):
     with pytest.warns(UserWarning, match="the generator is told the classes, the discriminator is not: nothing asks for"):
         check_classes(conditioned(conditioning, "none"), IMAGES)
+
+
+def test_class_logits_that_no_penalty_reads_ask_for_no_class():
+    of_d = type("OfD", (Reads,), {"network": "discriminator"})()
+
+    with pytest.warns(UserWarning, match="nothing asks for the right class.* class logits want a penalty that reads them"):
+        check_classes(conditioned("concat", "acgan"), IMAGES, [of_d])
 
 
 def test_without_classes_in_the_data_nobody_is_asked():
@@ -245,3 +252,72 @@ def test_weights_that_are_none_or_whole_numbers_are_no_reason_to_fail():
     gan.generator.register_parameter("count", nn.Parameter(torch.ones(2, dtype=torch.int64), requires_grad=False))
 
     check_classes(gan, IMAGES)
+
+
+class ByClass(nn.Module):
+    """Points, normalised; the class says their gain, at first 1, and their shift, at first 0."""
+
+    latent_dim = 4
+
+    def __init__(self, depth: int = 1) -> None:
+        super().__init__()
+        self.by_class = nn.Embedding(3, 8)
+        self.by_class.weight.data[:, :4] = 1.0
+        self.by_class.weight.data[:, 4:] = 0.0
+        blocks = [nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)) for _ in range(depth)]
+        self.layers = nn.Sequential(*blocks, nn.Linear(4, 2))
+
+    def forward(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        gain, shift = self.by_class(labels).chunk(2, 1)
+        return self.layers(gain * z + shift)
+
+
+class JudgesByClass(ByClass):
+    def __init__(self) -> None:
+        super().__init__()
+        nn.init.normal_(self.by_class.weight)
+
+    def forward(self, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return super().forward(torch.cat([x, x], 1), labels)
+
+
+@pytest.mark.parametrize("depth", [1, 20])
+def test_gains_and_shifts_that_begin_alike_for_each_class_and_many_norms_hide_no_class(depth: int):
+    torch.manual_seed(0)
+
+    check_classes(GAN(ByClass(depth), JudgesByClass()), DataSpec((2,), num_classes=3))
+
+
+class OnlyInTraining(Discriminator):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        assert self.training
+        return super().forward(x)
+
+
+class OwnNoise(Generator):
+    rng = torch.Generator()
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return super().forward(z + torch.randn(z.shape, generator=self.rng))
+
+
+@pytest.mark.parametrize("pair", [(ByClass, OnlyInTraining), (OwnNoise, Discriminator)])
+def test_a_network_that_cannot_be_asked_for_the_class_is_no_cause_for_a_word(pair: tuple[type[nn.Module], type[nn.Module]]):
+    generator, discriminator = pair
+
+    check_classes(GAN(generator(), discriminator()), DataSpec((2,), num_classes=3))
+
+
+def test_a_network_of_fewer_classes_than_the_data_has_is_refused():
+    with pytest.raises(MismatchError, match="the generator cannot take latents"):
+        check_fit(GAN(ByClass(), JudgesByClass()), DataSpec((2,), num_classes=4))
+
+
+class NoisyByClass(ByClass):
+    def forward(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return super().forward(z + torch.randn_like(z), labels)
+
+
+def test_noise_of_the_shared_stream_hides_no_class():
+    with pytest.warns(UserWarning, match="the generator is told the classes, the discriminator is not"):
+        check_classes(GAN(NoisyByClass(), Discriminator()), DataSpec((2,), num_classes=3))

@@ -20,17 +20,17 @@ from tests.components.regularizers.contexts import context
 class Scaled(nn.Module):
     """G(w) = scale · the sum of w over its layers, in every pixel: J_w^T y = scale · sum(y) for w of one number."""
 
-    def __init__(self, scale=3.0, layers=1, side=1):
+    def __init__(self, scale=3.0, layers=1, side=1, channels=1):
         super().__init__()
         self.scale = nn.Parameter(torch.tensor(scale))
-        self.layers, self.side = layers, side
+        self.layers, self.side, self.channels = layers, side, channels
 
     def mapping(self, z, labels=None):
         self.labels = labels
         return z[:, None].expand(-1, self.layers, -1).clone().requires_grad_()
 
     def synthesis(self, w):
-        return (self.scale * w.sum(1))[:, :, None, None].expand(-1, -1, self.side, self.side)
+        return (self.scale * w.sum(1))[:, :, None, None].expand(-1, self.channels, self.side, self.side)
 
 
 def seen(generator, count=8, seed=0, **other):
@@ -73,6 +73,14 @@ def test_lengths_do_not_grow_with_the_number_of_pixels():
 
     torch.testing.assert_close(regularizer.mean, 3 * drawn(1000, 1, 8, 8).sum((1, 2, 3)).abs().mean())
     assert regularizer.mean.item() == pytest.approx(3 * (2 / torch.pi) ** 0.5, rel=0.08)  # 3 E|N(0, 1)|
+
+
+def test_lengths_grow_with_the_root_of_the_number_of_channels():
+    regularizer = PathLength()
+
+    regularizer.penalty(seen(Scaled(channels=3, side=2)))
+
+    torch.testing.assert_close(regularizer.mean, 3 * drawn(4, 3, 2, 2).sum((1, 2, 3)).abs().mean())
 
 
 def test_the_mean_runs_with_a_hundredth_of_each_new_one():

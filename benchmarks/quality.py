@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,8 +46,10 @@ SAMPLE_SEED = 7
 POINTS = 2_500
 PICTURES = 2_000
 STACKED = 20_000
-TRIAL = 200
-"""Steps by which the CPU time of a step is known."""
+ENDLESS = 10**8
+"""Steps of a run that is stopped."""
+STOPPED = 143
+"""Exit status of one that was, on SIGTERM."""
 LONGER, CHECKPOINTS = 5, 20
 """Times the default recipe's length, and how often it is measured on the way."""
 
@@ -85,9 +89,12 @@ STACKED_RECIPES = {
 
 
 class Trained:
-    """A run that has ended; `seconds` by the clock, `cpu_seconds` of all its threads."""
+    """A run that has ended, by itself or once it had its CPU seconds.
 
-    def __init__(self, words: Sequence[str], seed: int, jobs: int) -> None:
+    `seconds` by the clock, `cpu_seconds` of all its threads.
+    """
+
+    def __init__(self, words: Sequence[str], seed: int, jobs: int, cpu_limit: float = math.inf) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.run = Path(self.folder.name) / "run"
         self.words = ["ganreg", "train", *words, "--seed", str(seed)]
@@ -96,11 +103,12 @@ class Trained:
         start = time.perf_counter()
         with log.open("wb") as stream:
             started = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=environment(jobs))
+        stopped = cpu_limit < math.inf and stop_after(started.pid, cpu_limit)
         _, status, usage = os.wait4(started.pid, 0)
         self.seconds = time.perf_counter() - start
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
         started.returncode = os.waitstatus_to_exitcode(status)
-        if started.returncode:
+        if started.returncode and not (stopped and started.returncode == STOPPED):
             raise SystemExit(f"{' '.join(self.words)} ended with {started.returncode}:\n{log.read_text()[-4000:]}")
 
     def cost(self) -> Row:
@@ -114,6 +122,18 @@ class Trained:
 
     def steps(self) -> int:
         return int(json.loads((self.run / "exit.json").read_text())["step"])
+
+
+def stop_after(pid: int, cpu_seconds: float) -> bool:
+    """Let a child stop, with a checkpoint, once it had its CPU seconds -> whether it still ran then."""
+    clock = os.sysconf("SC_CLK_TCK")
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        if (int(user) + int(system)) / clock >= cpu_seconds:
+            os.kill(pid, signal.SIGTERM)
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def environment(jobs: int) -> dict[str, str]:
@@ -174,15 +194,10 @@ def digits_of_a_seed(asked: argparse.Namespace, judge: Judge, seed: int) -> list
     budget = None
     for name, words in DIGITS.items():
         if budget is None:
-            steps = asked.steps or int(recipe("dcgan")["steps"])
+            run = Trained([*words, "--steps", str(asked.steps or int(recipe("dcgan")["steps"]))], seed, asked.jobs)
+            budget = run.cpu_seconds
         else:
-            short, long = (
-                Trained([*words, "--steps", str(steps), "--sample-every", "0"], seed, asked.jobs).cpu_seconds
-                for steps in (1, TRIAL)
-            )
-            steps = max(TRIAL, int((budget - short) / (long - short) * (TRIAL - 1)))
-        run = Trained([*words, "--steps", str(steps)], seed, asked.jobs)
-        budget = budget or run.cpu_seconds
+            run = Trained([*words, "--steps", str(ENDLESS)], seed, asked.jobs, cpu_limit=budget)
         labels = torch.arange(PICTURES).remainder(10) if "conditional" in name else None
         classes = range(10) if labels is not None else ()
         samples = load_trained(run.run).sample(PICTURES, seed=SAMPLE_SEED, classes=classes)

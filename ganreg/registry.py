@@ -128,8 +128,8 @@ class Registry:
         return sorted(self._recipes, key=lambda offer: offer.record.name)
 
     def has(self, kind: Kind, name: str) -> bool:
-        """Whether a component of this kind has this bare name."""
-        return any(offer.record.name == name for offer in self.components(kind))
+        """Whether a component of this kind has this name, bare or `distribution:name`."""
+        return bool(_named(self.components(kind), name))
 
     def part(self, kind: Kind, name: str, *, at: str = "") -> Part:
         """Find a component by name or `distribution:name`.

@@ -343,7 +343,7 @@ def _must_be(expected: type[T], key: str, layer: Document, *values: Any) -> T:
 
 
 def _matching_discriminator(generator: str | None, registry: Registry) -> str:
-    return generator if generator is not None and registry.has("discriminator", generator) else "dcgan"
+    return generator if isinstance(generator, str) and registry.has("discriminator", generator) else "dcgan"
 
 
 def _choose(kind: Kind, chosen: _Chosen, registry: Registry, errors: list[SettingsError]) -> Choice | None:

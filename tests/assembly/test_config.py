@@ -68,7 +68,10 @@ def test_whatever_nobody_said_is_noted():
     assert resolved("discriminator: mlp\nepochs: 1").inferred == []
 
 
-@pytest.mark.parametrize(("generator", "discriminator"), [("mlp", "mlp"), ("dcgan", "dcgan"), ("foo-net", "dcgan")])
+@pytest.mark.parametrize(
+    ("generator", "discriminator"),
+    [("mlp", "mlp"), ("dcgan", "dcgan"), ("foo-net", "dcgan"), ("ganreg:mlp", "ganreg:mlp"), ("ganreg-foo:foo-net", "dcgan")],
+)
 def test_a_discriminator_of_the_generators_name_is_taken_where_there_is_one(generator, discriminator):
     assert plain(f"generator: {generator}")["discriminator"]["name"] == discriminator
 

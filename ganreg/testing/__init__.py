@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest import SkipTest
 
@@ -23,9 +24,9 @@ import torch
 from ganreg import extras
 from ganreg import plugins as plugin_loader
 from ganreg import registry as registries
-from ganreg.contracts import Kind
+from ganreg.contracts import Kind, Recipe
 from ganreg.errors import GanregError, UnknownNameError, did_you_mean
-from ganreg.testing import common, losses, measures, networks, others
+from ganreg.testing import common, losses, measures, networks, others, recipes
 from ganreg.testing.subject import Subject, expect
 
 BY_KIND: Mapping[Kind, Sequence[Callable[[Subject], None]]] = {
@@ -114,6 +115,14 @@ def checks_of_plugin(plugin: str, settings: Mapping[str, Mapping[str, Any]] | No
             checks = [Check(f"{short}-can_be_imported", lambda error=error: expect(False, str(error.what)))]  # type: ignore[misc]
         for check in checks:
             yield Check(check.name.replace(full, bare), check.run)
+    yield from _checks_of_recipes([offer for offer in registry.recipes() if offer.plugin in mine])
+
+
+def _checks_of_recipes(offers: Sequence[plugin_loader.Offer[Recipe]]) -> Iterator[Check]:
+    for offer in offers:
+        recipe = offer.record
+        for ask in recipes.CHECKS if recipe.default_for else recipes.CHECKS[:1]:
+            yield Check(f"recipe-{recipe.name}-{ask.__name__}", partial(ask, recipe, offer.plugin))
 
 
 def _skip(named: str, missing: Sequence[str]) -> None:

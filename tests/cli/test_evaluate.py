@@ -261,3 +261,18 @@ def test_data_that_no_name_builds_leave_others(run: Run, on_photos: Path):
     config.write_text(before[: before.index("dataset:")] + "dataset: {object: x.Y}\n" + before[before.index("generator:") :])
 
     assert run("evaluate", "r", "-n", "16", "--data", "held out").status == 0
+
+
+def test_other_pictures_of_the_same_names_and_sizes_are_others(run: Run, on_photos: Path):
+    for folder, shade in (("bmp", 0), ("other bmp", 255)):
+        Path(folder).mkdir()
+        for number in range(16):
+            Image.new("RGB", (8, 8), (shade, number, 0)).save(Path(folder) / f"{number}.bmp")
+    assert run("train", "--data", "bmp", *PICTURES, "--resolution", "8", "--batch-size", "8", "--out", "b").status == 0
+    Path("copy").symlink_to("bmp")
+
+    def split(data: str) -> str:
+        ran = run("evaluate", "b", "-n", "16", "--data", data, "--metric", "kernel-distance", "--json")
+        return str(json.loads(ran.out)[0]["protocol"]["split"])
+
+    assert [split("other bmp"), split("bmp"), split("copy")] == ["other data", "train", "train"]

@@ -24,7 +24,7 @@ from ganreg.engine import best, checkpoint
 from ganreg.engine.data import Source, source_of
 from ganreg.engine.measuring import BATCH, OTHER, TRAIN, Measuring, Row, measuring
 from ganreg.engine.observers.measures import FILE, append
-from ganreg.errors import CheckpointError, GanregError, MismatchError, StorageError, UsageError
+from ganreg.errors import CheckpointError, DataError, GanregError, MismatchError, StorageError, UsageError
 
 LOOKED_AT = 8
 """Pictures by which data are told from others of the same names and sizes."""
@@ -160,7 +160,12 @@ def data_of(trained: Trained, said: Mapping[str, Any] = MappingProxyType({})) ->
             fix="give others: --data PATH; or measure from Python while it trains: train_gan(…, metrics=['frechet-distance'])",
         )
     settings = _settings_of_data(told if known else {}, said, trained.spec)
-    source = source_of(registries.current().create("dataset", settings.pop("name"), settings=settings))
+    try:
+        source = _made(settings)
+    except DataError:
+        if "path" not in said or "labels" in said or settings.get("labels") is None:
+            raise
+        source = _made({key: value for key, value in settings.items() if key != "labels"})
     if tuple(source.spec.shape) != tuple(trained.spec.shape):
         raise MismatchError(
             f"the generator makes {list(trained.spec.shape)}, the data have {list(source.spec.shape)}",
@@ -175,6 +180,11 @@ def data_of(trained: Trained, said: Mapping[str, Any] = MappingProxyType({})) ->
     return source, OTHER
 
 
+def _made(told: Mapping[str, Any]) -> Source:
+    settings = {key: value for key, value in told.items() if key != "name"}
+    return source_of(registries.current().create("dataset", told["name"], settings=settings))
+
+
 def _are_others(source: Source, run: Any) -> bool:
     """Whether data are not those of the run, though names and sizes of files, all that their fingerprint saw, are the same.
 
@@ -183,8 +193,7 @@ def _are_others(source: Source, run: Any) -> bool:
     if not hasattr(source.dataset, "written") or not isinstance(run, dict) or "name" not in run:
         return False
     try:
-        settings = {key: value for key, value in run.items() if key != "name"}
-        own = source_of(registries.current().create("dataset", run["name"], settings=settings))
+        own = _made(run)
         if own.fingerprint() != source.fingerprint():
             return False
         some = range(0, len(own), max(len(own) // LOOKED_AT, 1))
@@ -194,11 +203,9 @@ def _are_others(source: Source, run: Any) -> bool:
 
 
 def _settings_of_data(run: Mapping[str, Any], said: Mapping[str, Any], spec: DataSpec) -> dict[str, Any]:
-    """Those of the run where the same data set reads other data, of the generator's size; labels are of no use."""
+    """Those of the run where the same data set reads other data, of the generator's size."""
     name = said.get("name", run.get("name"))
     found = dict(run) if name == run.get("name") else {"name": name}
-    if "path" in said:
-        found.pop("labels", None)
     if said and spec.is_image:
         takes = registries.current().part("dataset", name, at="--data").model.model_fields
         channels, height, width = spec.shape

@@ -276,3 +276,17 @@ def test_other_pictures_of_the_same_names_and_sizes_are_others(run: Run, on_phot
         return str(json.loads(ran.out)[0]["protocol"]["split"])
 
     assert [split("other bmp"), split("bmp"), split("copy")] == ["other data", "train", "train"]
+
+
+def test_the_data_of_the_training_are_known_again_by_their_labels(run: Run, on_photos: Path):
+    names = sorted(path.name for path in Path("seen").iterdir())
+    (Path("seen") / "l.csv").write_text("file,label\n" + "".join(f"{name},{n % 2}\n" for n, name in enumerate(names)))
+    words = ("--resolution", "8", "--set", "dataset.labels=l.csv", "--batch-size", "8", "--out", "l")
+    assert run("train", "--data", "seen", *PICTURES, *words).status == 0
+
+    def split(data: str) -> str:
+        ran = run("evaluate", "l", "-n", "16", "--data", data, "--metric", "kernel-distance", "--json")
+        assert (ran.status, ran.err) == (0, "")
+        return str(json.loads(ran.out)[0]["protocol"]["split"])
+
+    assert [split("seen"), split("held out")] == ["train", "other data"]

@@ -26,6 +26,7 @@ from ganreg.engine.measuring import BATCH, OTHER, TRAIN, Measuring, Row, measuri
 from ganreg.engine.observers.measures import FILE, append
 from ganreg.errors import CheckpointError, DataError, GanregError, MismatchError, StorageError, UsageError
 
+BUILT_IN = "ganreg:"
 LOOKED_AT = 8
 """Pictures by which data are told from others of the same names and sizes."""
 
@@ -205,7 +206,8 @@ def _are_others(source: Source, run: Any) -> bool:
 def _settings_of_data(run: Mapping[str, Any], said: Mapping[str, Any], spec: DataSpec) -> dict[str, Any]:
     """Those of the run where the same data set reads other data, of the generator's size."""
     name = said.get("name", run.get("name"))
-    found = dict(run) if name == run.get("name") else {"name": name}
+    same = str(name).removeprefix(BUILT_IN) == str(run.get("name")).removeprefix(BUILT_IN)
+    found = dict(run) if same else {"name": name}
     if said and spec.is_image:
         takes = registries.current().part("dataset", name, at="--data").model.model_fields
         channels, height, width = spec.shape

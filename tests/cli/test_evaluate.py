@@ -290,3 +290,22 @@ def test_the_data_of_the_training_are_known_again_by_their_labels(run: Run, on_p
         return str(json.loads(ran.out)[0]["protocol"]["split"])
 
     assert [split("seen"), split("held out")] == ["train", "other data"]
+
+
+def test_settings_are_those_of_the_run_also_where_it_says_whose_its_data_set_is(run: Run, on_photos: Path):
+    words = (
+        "--set",
+        "dataset.path=seen",
+        "--set",
+        "dataset.flips=true",
+        "--resolution",
+        "8",
+        "--batch-size",
+        "8",
+        "--out",
+        "q",
+    )
+    assert run("train", "--dataset", "ganreg:image-folder", *PICTURES, *words).status == 0
+
+    told = json.loads(run("evaluate", "q", "-n", "16", "--data", "seen", "--metric", "kernel-distance", "--json").out)
+    assert (told[0]["protocol"]["split"], told[0]["protocol"]["n_real"]) == ("train", 40)

@@ -160,6 +160,8 @@ def data_of(trained: Trained, said: Mapping[str, Any] = MappingProxyType({})) ->
             at=str(run_dir),
             fix="give others: --data PATH; or measure from Python while it trains: train_gan(…, metrics=['frechet-distance'])",
         )
+    if not isinstance(said.get("name", ""), str):
+        raise UsageError(f"the name of a data set is a text, got {said['name']!r}", at="--set", fix="ganreg list datasets")
     settings = _settings_of_data(told if known else {}, said, trained.spec)
     try:
         source = _made(settings)

@@ -86,7 +86,10 @@ def evaluate(
     """
     session_of(context).registry()
     settings = _settings(said)
-    other = {**_data(data), **settings.pop("dataset", {})}
+    of_data = settings.pop("dataset", {})
+    if data is not None and "path" in of_data:
+        raise UsageError("two paths of data are given", at="--data", fix="leave out --set dataset.path")
+    other = {**_data(data), **of_data}
     directory = runs.find(run)
     from ganreg.assembly.evaluation import prepare
 

@@ -243,6 +243,9 @@ def test_a_setting_of_the_data_makes_them_others(run: Run, trained: Path):
             "error[GR106]: the generator makes [1, 8, 8], the data have [1",
         ),
         (("--data", "r/config.yaml"), 2, "error[GR100]: no data set reads 'config.yaml'"),
+        (("--data", "held out", "--set", "dataset.path=seen"), 2, "error[GR100]: two paths of data are given"),
+        (("--set", "dataset.name=null"), 2, "error[GR100]: the name of a data set is a text, got None"),
+        (("--set", "dataset.name=[1]"), 2, "error[GR100]: the name of a data set is a text, got [1]"),
         (("--set", "dataset.resolutoin=16"), 2, "error[GR103]: dataset 'image-folder' has no setting 'resolutoin'"),
     ],
 )

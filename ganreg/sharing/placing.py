@@ -23,11 +23,16 @@ WRITTEN = frozenset({*MAIN, exported.CONFIG, exported.MANIFEST, CARD, "samples.p
 
 
 def check(out: Path, *, force: bool) -> None:
-    """Whether a folder can be written there.  Raises RunExistsError, StorageError; what is no export is never replaced."""
+    """Whether a folder can be written there.  Raises RunExistsError, RunBusyError, StorageError.
+
+    What is no export is never replaced.
+    """
     if out.name in ("", ".."):
         raise RunExistsError("that folder has no name of its own here", at=str(out), fix="give another --out")
     try:
-        finish(out)
+        if _old(out).is_dir():
+            with alone(out):
+                finish(out)
     except OSError as error:
         what = f"what an interrupted export left cannot be put in its place: {error.strerror or error}"
         raise StorageError(what, at=str(_old(out)), fix="give another --out") from error

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ganreg.errors import RunExistsError
+from ganreg.engine import durable
+from ganreg.errors import RunBusyError, RunExistsError
 from ganreg.sharing import folder, placing
 
 CONFIG = {"format": "ganreg-generator", "format_version": 1}
@@ -132,3 +133,19 @@ def test_a_folder_without_a_name_of_its_own_is_refused(place: str, tmp_path: Pat
 
     with pytest.raises(RunExistsError, match=r"GR108.*has no name of its own"):
         placing.check(Path(place), force=True)
+
+
+def test_whoever_looks_while_one_takes_the_place_of_another_moves_nothing(out: Path, monkeypatch: pytest.MonkeyPatch):
+    renamed, looked = durable.rename, []
+
+    def rename(old: Path, new: Path) -> None:
+        renamed(old, new)
+        if new.name == ".e.old":
+            looked.append(new)
+            with pytest.raises(RunBusyError, match="another process writes this export"):
+                placing.check(out, force=True)
+
+    monkeypatch.setattr(durable, "rename", rename)
+    put(out, weights="second")
+
+    assert (len(looked), names(out)["generator.safetensors"], names(out)["thesis.txt"]) == (1, "second", "precious")

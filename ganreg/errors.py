@@ -254,6 +254,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
+def in_one_line(text: str) -> str:
+    """The same with line ends shown, for names inside a sentence."""
+    return printable(text).replace("\n", "\\n")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ " Did you mean 'hinge'?", or nothing when no known word is near."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -30,7 +30,7 @@ import pluggy
 from ganreg import hookspecs
 from ganreg.ambient import unchanged
 from ganreg.contracts import GANREG_API, OLDEST_API
-from ganreg.errors import PluginError, UsageError, did_you_mean, printable, reason_of
+from ganreg.errors import PluginError, UsageError, did_you_mean, in_one_line, printable, reason_of
 
 GROUP = "ganreg"
 BUILTIN = EntryPoint("builtin", "ganreg.components.builtin", GROUP)
@@ -259,7 +259,7 @@ def _tell_unknown(plugins: Sequence[Plugin], files: Sequence[str], switches: Map
         for compared, name in names.items():
             if compared not in has and (compared, switch) != ("off", "GANREG_PLUGINS"):
                 told = f"{switch} names '{name}', which no installed plugin is called.{did_you_mean(name, known)}"
-                warnings.warn(printable(told), PluginWarning, stacklevel=2)
+                warnings.warn(in_one_line(told), PluginWarning, stacklevel=2)
 
 
 def _register(loaded: Plugins, plugin: Plugin, importer: Callable[[], ModuleType]) -> None:

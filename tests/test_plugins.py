@@ -212,10 +212,11 @@ def test_a_switch_that_names_no_plugin_is_told_with_the_nearest(install, monkeyp
     install("foo")
     monkeypatch.setenv("GANREG_PLUGINS", "foo,bra")
     with pytest.warns(PluginWarning) as told:
-        plugins.load(blocked=["ganreg-fo"])
+        plugins.load(blocked=["ganreg-fo", "two\nlines"])
 
     assert [str(one.message) for one in told] == [
         "--no-plugin names 'ganreg-fo', which no installed plugin is called. Did you mean 'ganreg-foo'?",
+        "--no-plugin names 'two\\nlines', which no installed plugin is called.",
         "GANREG_PLUGINS names 'bra', which no installed plugin is called.",
     ]
 

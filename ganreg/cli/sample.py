@@ -14,7 +14,7 @@ from ganreg.cli.number_list import NumberList
 from ganreg.cli.paths import PathName
 from ganreg.cli.session import session_of, with_shared_options
 from ganreg.cli.words import Choice, FiniteRange
-from ganreg.errors import UsageError, did_you_mean, printable
+from ganreg.errors import UsageError, did_you_mean, in_one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,7 +164,7 @@ def _class(word: str, names: Sequence[str]) -> int:
         return int(word)
     if not names:
         raise UsageError(f"a class is a number or all, got '{word}'", at="--class", fix="--class 7")
-    known = printable(", ".join(names[:MOST_TOLD])).replace("\n", "\\n") + (", …" if len(names) > MOST_TOLD else "")
+    known = in_one_line(", ".join(names[:MOST_TOLD])) + (", …" if len(names) > MOST_TOLD else "")
     what = f"there is no class '{word}'.{did_you_mean(word, names)} Known: {known}"
     raise UsageError(what, at="--class", fix=f"--class '{names[0]}'")
 

@@ -24,7 +24,10 @@ from tests.engine.test_checkpoint import in_a_child, told_by
 NETWORK = {"name": "mlp", "hidden": [8]}
 RUN = {"generator": NETWORK, "discriminator": NETWORK, "dataset": "gaussians", "batch_size": 8, "sample_every": 0, "keep": 2}
 RUN |= {"precision": "fp32"}
-KILLS = [20, pytest.param(200, marks=[pytest.mark.nightly, pytest.mark.timeout(900)])]
+KILLS = [
+    pytest.param(20, marks=pytest.mark.timeout(300)),
+    pytest.param(200, marks=[pytest.mark.nightly, pytest.mark.timeout(900)]),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,7 +74,6 @@ def run_on(tell: Callable[[int], None], run_dir: Path, road: str) -> None:
 
 @pytest.mark.parametrize("road", ["every few steps", "at the end", "on signals"])
 @pytest.mark.parametrize("kills", KILLS)
-@pytest.mark.timeout(300)
 def test_no_kill_of_a_run_loses_a_checkpoint(road: str, kills: int, tmp_path: Path):
     dice, newest, said, run_dir = random.Random(kills), 0, 0, tmp_path / "run"
     window = 0.06  # seconds within which it is killed
@@ -105,7 +107,6 @@ def test_no_kill_of_a_run_loses_a_checkpoint(road: str, kills: int, tmp_path: Pa
 
 
 @pytest.mark.parametrize("kills", KILLS)
-@pytest.mark.timeout(300)
 def test_no_kill_while_a_damaged_step_is_written_again_touches_the_older_one(kills: int, tmp_path: Path):
     dice, run_dir = random.Random(kills), tmp_path / "run"
     tensors = {"generator": {"w": torch.full((50_000,), 1.0)}}

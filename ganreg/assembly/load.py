@@ -86,10 +86,11 @@ def load_generator(run: str | Path, *, device: str = "cpu") -> nn.Module:
 
 def load_trained(run: str | Path, *, device: str = "cpu") -> Trained:
     """As `load_generator`, with the spec and the labels' shares."""
-    path = Path(run).expanduser()
+    path = Path(run)
     try:
+        path = path.expanduser()
         there = path.is_dir()
-    except OSError:  # no file can have such a name
+    except (OSError, RuntimeError):  # no file can have such a name; the home of nobody
         there = False
     if not there:
         raise CheckpointError("the run directory does not exist", at=str(path), fix="give the path of a run, e.g. runs/0001")

@@ -32,8 +32,12 @@ def fill(gan: GAN, source: str) -> tuple[Path, list[str]]:
 
     Raises CheckpointError where there is none, where it is damaged, or where nothing fits.
     """
-    path = Path(source).expanduser()
-    if not path.is_dir():
+    try:
+        path = Path(source).expanduser()
+        there = path.is_dir()
+    except (OSError, RuntimeError):  # no file can have such a name; the home of nobody
+        there = False
+    if not there:
         raise CheckpointError("the run directory does not exist", at=f"--init-from {source}", fix="give the path of a run")
     wanted = ("ema", "generator", "discriminator")
     is_one = checkpoint.STEP.fullmatch(path.name)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+import ganreg
 import ganreg.engine.checkpoint
 from ganreg.components.discriminators.dcgan import DCGANDiscriminator
 from ganreg.components.discriminators.fastgan import FastGANDiscriminator
@@ -136,3 +137,11 @@ def test_networks_that_take_nothing_of_it_are_refused(source: Path):
 def test_a_run_that_is_not_there_is_refused(tmp_path: Path):
     with pytest.raises(CheckpointError, match="the run directory does not exist"):
         initial.fill(pair(3), str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("source", ["~nobody-here/run", "a" * 300])
+def test_a_path_that_cannot_be_is_refused(source: str):
+    with pytest.raises(CheckpointError, match="the run directory does not exist"):
+        initial.fill(pair(3), source)
+    with pytest.raises(CheckpointError, match="the run directory does not exist"):
+        ganreg.load_generator(source)
